@@ -1,0 +1,31 @@
+//! SIGINT, SIGTERM and SIGHUP become a word that [`super::Deadline`] reads.
+//!
+//! xl starts the hotplug script in its own process group, so Ctrl-C on
+//! `xl create` reaches both (libxl_exec.c: no setsid for scripts). Dying in the
+//! middle would leave a resource Primary: the work stops at its next look at
+//! the deadline, and is undone.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+
+static RECEIVED: AtomicI32 = AtomicI32::new(0);
+
+/// The first signal that asked this process to stop, if one did.
+pub fn received() -> Option<i32> {
+    match RECEIVED.load(Ordering::Relaxed) {
+        0 => None,
+        number => Some(number),
+    }
+}
+
+extern "C" fn remember(number: libc::c_int) {
+    let _ = RECEIVED.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// Makes the three signals interrupt system calls and be remembered, and
+/// SIGPIPE, which libxl resets to its default, an ordinary error.
+pub fn catch() -> anyhow::Result<()> {
+    for number in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        super::sys::on_signal(number, remember)?;
+    }
+    super::sys::ignore_signal(libc::SIGPIPE)
+}

@@ -1,0 +1,2 @@
+//! The lab: two real Xen hosts with DRBD, in QEMU.
+fn main() {}
