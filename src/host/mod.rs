@@ -6,5 +6,6 @@
 mod deadline;
 pub mod signals;
 mod sys;
+pub mod xenstore;
 
 pub use deadline::{Deadline, Stop};
