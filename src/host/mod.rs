@@ -4,6 +4,7 @@
 //! resource or a guest is.
 
 mod deadline;
+pub mod genl;
 pub mod signals;
 mod sys;
 
