@@ -178,7 +178,9 @@ pub struct Resource {
     pub write_ordering: Known<WriteOrdering>,
     /// Its volumes by number.
     pub volumes: Vec<Volume>,
-    /// Its connections. 8.4 leaves out one that has no network configuration.
+    /// Its connections. 8.4 has exactly one per resource that has volumes; it is StandAlone where
+    /// no network is configured, and 8.4 throws the configuration away on the way to StandAlone
+    /// (drbd_state.c:2048-2070), so that the two cannot be told apart there.
     pub connections: Vec<Connection>,
 }
 
@@ -201,7 +203,8 @@ pub struct Volume {
 /// The connection to one peer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Connection {
-    /// The peer's name where DRBD knows one (9), else its address (`10.0.0.2:7792`).
+    /// The peer's name where DRBD knows one (9), else its address (`10.0.0.2:7792`), else
+    /// `peer`: 8.4 forgets the address of a StandAlone connection.
     pub peer: String,
     /// The state of the connection.
     pub state: ConnectionState,

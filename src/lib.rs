@@ -3,4 +3,7 @@
 //! The modules stand in the order in which an event passes through them.
 
 pub mod host;
+
 pub mod facts;
+
+pub mod gather;
