@@ -7,6 +7,7 @@
 
 use crate::host::xenstore;
 use anyhow::{Result, anyhow, bail};
+use serde::Serialize;
 use std::env;
 
 /// A disk of a guest comes or goes.
@@ -29,7 +30,7 @@ pub enum Caller {
 }
 
 /// One virtual block device, by its place in the backend's xenstore directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VbdPath {
     /// The node as it was given: relative, or below `/local/domain/0`.
     pub path: String,

@@ -29,8 +29,13 @@ pub fn all(host: &Host) -> Result<Vec<Result<Claim>>> {
         .collect())
 }
 
-/// The record in which this device of this guest has a volume.
-pub fn of_device(host: &Host, domid: u32, devid: u32) -> Result<Option<Claim>> {
+/// The record in which this device of this guest has a volume; that of the
+/// resource `hint` is looked at first.
+pub fn of_device(host: &Host, domid: u32, devid: u32, hint: Option<&str>) -> Result<Option<Claim>> {
     let uses = |claim: &Claim| claim.users.iter().any(|user| (user.domid, user.devid) == (domid, devid));
-    Ok(all(host)?.into_iter().flatten().find(uses))
+    let hinted = hint.and_then(|resource| read(host, resource).ok().flatten()).filter(uses);
+    match hinted {
+        Some(claim) => Ok(Some(claim)),
+        None => Ok(all(host)?.into_iter().flatten().find(uses)),
+    }
 }

@@ -8,17 +8,36 @@ pub mod drbd;
 pub mod usage;
 pub mod vbd;
 
-use crate::event::VbdPath;
+use crate::event::{Action, Hotplug, VbdPath};
 use crate::facts::{Backend, Facts, Known, Resource};
 use crate::host::Host;
 use crate::target::Target;
 use anyhow::{Context, Result};
 
-/// Everything about the volume that the backend directory `vbd` names.
-pub fn facts(host: &Host, vbd: &VbdPath) -> Facts {
-    let backend = Known::from(vbd::backend(host, vbd));
-    let target = target(&backend);
-    facts_of(host, Some(vbd), backend, target)
+/// What the event is about: for an add what `params` names, for a remove what
+/// this program recorded when it added, and what `params` names without a record.
+///
+/// The error is a clause that says what is wrong with `params`.
+pub fn target(host: &Host, event: &Hotplug) -> Result<Target, String> {
+    let named = vbd::params(host, &event.vbd).map_err(|error| format!("{error:#}"));
+    let named = named.and_then(|params| match params {
+        Some(params) => Target::parse(&params),
+        None => Err("the backend directory is gone".into()),
+    });
+    if event.action == Action::Add {
+        return named;
+    }
+    let hint = named.as_ref().ok().map(|target| target.resource.as_str());
+    match claims::of_device(host, event.vbd.domid, event.vbd.devid, hint) {
+        Ok(Some(claim)) => Ok(Target { resource: claim.resource, volume: None }),
+        _ => named,
+    }
+}
+
+/// Everything about the volume that the event is about.
+pub fn facts(host: &Host, event: &Hotplug) -> Facts {
+    let backend = Known::from(vbd::backend(host, &event.vbd));
+    facts_of(host, Some(&event.vbd), backend, target(host, event))
 }
 
 /// The same for a resource that was found in another way than through `params`.
@@ -57,14 +76,6 @@ pub fn facts_of(
         facts.holders = Known::from(usage::holders(host, minor));
     }
     facts
-}
-
-fn target(backend: &Known<Option<Backend>>) -> Result<Target, String> {
-    match backend {
-        Known::Is(Some(backend)) => Target::parse(&backend.params),
-        Known::Is(None) => Err("the backend directory is gone".into()),
-        Known::Unknown(reason) => Err(reason.clone()),
-    }
 }
 
 /// The resource of that name, if DRBD knows one.

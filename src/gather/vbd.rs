@@ -12,6 +12,11 @@ use anyhow::Result;
 /// Where this domain's backend devices are.
 const BACKENDS: &str = "/local/domain/0/backend/vbd";
 
+/// What `target=` said, or `None` when the backend directory is gone.
+pub fn params(host: &Host, vbd: &VbdPath) -> Result<Option<Vec<u8>>> {
+    Ok(host.xenstore()?.read(&vbd.node("params"))?)
+}
+
 /// Our own backend directory, or `None` when the toolstack has removed it.
 pub fn backend(host: &Host, vbd: &VbdPath) -> Result<Option<Backend>> {
     let xenstore = host.xenstore()?;
