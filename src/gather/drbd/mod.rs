@@ -87,7 +87,7 @@ pub fn resources(genl: &Genl, generation: Generation, only: Option<&str>) -> Res
 ///
 /// This can block in the kernel for ever, past any deadline, until a signal
 /// comes (captures, surprise 2): call it in a child. The name guards less than
-/// it seems to, see [`v84`]; read the state back.
+/// it seems to, see v84.rs; read the state back.
 pub fn set_role(
     genl: &mut Genl,
     generation: Generation,

@@ -4,13 +4,13 @@
 //! disk states, its own and the peer's, out of one word that the kernel changes
 //! as a whole; GET_DEVICES, GET_CONNECTIONS and GET_PEER_DEVICES give the same
 //! piece by piece at different moments, number connections differently, repeat
-//! "unknown resource" without end for an unknown filter (drbd_nl.c:3347-3375
+//! "unknown resource" without end for an unknown filter (drbd_nl.c:3341-3376
 //! leaves args[0] and args[1] at 0), and the last puts a volume number where the
-//! minor belongs (drbd_nl.c:3651). GET_RESOURCES adds write ordering and suspension.
+//! minor belongs (drbd_nl.c:3654). GET_RESOURCES adds write ordering and suspension.
 //!
 //! It must never send SET_ROLE_PARMS, whose only field is force. Known to be
 //! weak: set_role checks the name against the minor only if a resource of that name
-//! exists (drbd_nl.c:257); the caller has read the minor under this name before.
+//! exists (drbd_nl.c:268-276); the caller has read the minor under this name before.
 
 use super::codes;
 use super::message::{Fields, Message, NO_MINOR, request};
@@ -57,19 +57,27 @@ const ATTEMPTS: usize = 4;
 /// One message of GET_STATUS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Status {
+    /// ctx_resource_name
     resource: String,
     /// None for a resource without volumes.
     volume: Option<VolumeStatus>,
+    /// ctx_peer_addr, see [`Connection::peer`]
     peer: String,
+    /// NET_CONF wire_protocol
     protocol: Known<Protocol>,
+    /// NET_CONF two_primaries
     two_primaries: Known<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct VolumeStatus {
+    /// ctx_volume
     number: u32,
+    /// drbd_genlmsghdr.minor
     minor: u32,
+    /// DISK_CONF backing_dev, where a disk is attached
     backing_device: Option<String>,
+    /// STATE_INFO current_state
     states: States,
 }
 
@@ -95,7 +103,7 @@ pub fn resources(genl: &Genl, family: Family, only: Option<&str>) -> Result<Vec<
 fn statuses(genl: &Genl, family: Family, only: Option<&str>) -> Result<Vec<Status>> {
     match genl.dump(family, GET_STATUS, &request(NO_MINOR, only)?) {
         Ok(answers) => answers.iter().map(|bytes| status(bytes)).collect(),
-        // Its word for a name that it does not know (drbd_nl.c:4000).
+        // Its word for a name that it does not know (drbd_nl.c:4004).
         Err(Error::Refused(Errno::ENODEV)) => Ok(Vec::new()),
         Err(error) => Err(explain(error)).context("cannot read the state of drbd's volumes"),
     }
@@ -104,7 +112,7 @@ fn statuses(genl: &Genl, family: Family, only: Option<&str>) -> Result<Vec<Statu
 /// Puts the two dumps together, or None if something changed between them.
 ///
 /// Neither dump tells when it left out the rest because the resource that it
-/// had come to was removed (drbd_nl.c:3230): that also shows here.
+/// had come to was removed (drbd_nl.c:3233): that also shows here.
 pub(super) fn assemble(mut found: Vec<Resource>, statuses: Vec<Status>) -> Option<Vec<Resource>> {
     let known = |status: &Status| {
         found
@@ -239,7 +247,7 @@ pub(super) fn status(bytes: &[u8]) -> Result<Status> {
 }
 
 fn volume_status(message: &Message, context: &Fields) -> Result<Option<VolumeStatus>> {
-    // One message with neither minor nor state stands for a resource without volumes (drbd_nl.c:3914).
+    // One message with neither minor nor state stands for a resource without volumes (drbd_nl.c:3910).
     if message.minor == NO_MINOR {
         return Ok(None);
     }
