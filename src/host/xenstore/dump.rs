@@ -107,8 +107,8 @@ fn unescape(text: &str) -> Option<Result<Vec<u8>, &'static str>> {
             b'n' => (b'\n', 1),
             b'r' => (b'\r', 1),
             b'\\' => (b'\\', 1),
-            b'x' => (u8::from_str_radix(escape.get(1..3)?, 16).ok()?, 3),
-            b'0'..=b'7' => (u8::from_str_radix(escape.get(..3)?, 8).ok()?, 3),
+            b'x' => (number(escape.get(1..3)?, 16)?, 3),
+            b'0'..=b'7' => (number(escape.get(..3)?, 8)?, 3),
             _ => return None,
         };
         value.push(byte);
@@ -116,6 +116,14 @@ fn unescape(text: &str) -> Option<Result<Vec<u8>, &'static str>> {
     }
     value.extend_from_slice(rest.as_bytes());
     Some(Ok(value))
+}
+
+/// A byte in digits; from_str_radix alone would let a sign pass.
+fn number(digits: &str, radix: u32) -> Option<u8> {
+    let all_digits = digits.chars().all(|digit| digit.is_digit(radix));
+    u8::from_str_radix(digits, radix)
+        .ok()
+        .filter(|_| all_digits)
 }
 
 #[cfg(test)]
@@ -177,6 +185,7 @@ mod tests {
             "/a = \"1",
             "/a = \"\\q\"",
             "/a = \"\\x1\"",
+            "/a = \"\\x+1\"",
             "/a = \"\\8\"",
             "/a = \"1\" x",
             "/a b = \"1\"",

@@ -52,13 +52,17 @@ impl Link {
         Err(Error::Unreachable { tried })
     }
 
-    /// Like xs.c's get_handle: a socket is connected to, anything else opened.
+    /// Like xs.c's get_handle, a socket is connected to and a device opened.
+    /// Anything else would be written into; but /proc/xen/xenbus is not a
+    /// device by its mode (xenfs_files in xenfs/super.c).
     fn open(place: &Path, deadline: Deadline) -> Result<Link, Cause> {
-        let (fd, kind) = if is_socket(place)? {
-            (connect(place, deadline)?, Kind::Socket)
-        } else {
-            let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-            (fcntl::open(place, flags, Mode::empty())?, Kind::Device)
+        let (fd, kind) = match file_type(place)? {
+            SFlag::S_IFSOCK => (connect(place, deadline)?, Kind::Socket),
+            kind if kind == SFlag::S_IFCHR || place.starts_with("/proc") => {
+                let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+                (fcntl::open(place, flags, Mode::empty())?, Kind::Device)
+            }
+            _ => return Err(Cause::Invalid("neither a socket nor a device".to_owned())),
         };
         Ok(Link {
             fd,
@@ -156,8 +160,11 @@ impl Link {
 
 /// Whether a socket is at `place`; not to be there at all is an error.
 pub(super) fn is_socket(place: &Path) -> Result<bool, Errno> {
-    let mode = SFlag::from_bits_truncate(stat::stat(place)?.st_mode);
-    Ok(mode & SFlag::S_IFMT == SFlag::S_IFSOCK)
+    Ok(file_type(place)? == SFlag::S_IFSOCK)
+}
+
+fn file_type(place: &Path) -> Result<SFlag, Errno> {
+    Ok(SFlag::from_bits_truncate(stat::stat(place)?.st_mode) & SFlag::S_IFMT)
 }
 
 /// Connects, and makes the socket nonblocking only then: connect(2) on a full
@@ -185,4 +192,102 @@ fn connect(place: &Path, deadline: Deadline) -> Result<OwnedFd, Cause> {
     }
     fcntl::fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok(fd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::Op;
+    use super::*;
+    use crate::host::Stop;
+
+    fn pair(kind: Kind, socket_type: SockType) -> (Link, OwnedFd) {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let (ours, theirs) =
+            socket::socketpair(AddressFamily::Unix, socket_type, None, flags).unwrap();
+        fcntl::fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        let link = Link {
+            fd: ours,
+            kind,
+            unsent: Vec::new(),
+            received: Vec::new(),
+        };
+        (link, theirs)
+    }
+
+    fn request(number: u32) -> Vec<u8> {
+        wire::encode(Op::Write, number, 0, &[number as u8; wire::PAYLOAD_MAX]).unwrap()
+    }
+
+    #[test]
+    fn a_message_that_was_sent_in_part_is_completed_before_the_next() {
+        let (mut link, peer) = pair(Kind::Socket, SockType::Stream);
+        socket::setsockopt(&link.fd, sockopt::SndBuf, &4608).unwrap();
+        let mut begun = 0;
+        let stopped = loop {
+            match link.send(
+                request(begun + 1),
+                Deadline::after(Duration::from_millis(100)),
+            ) {
+                Ok(()) => begun += 1,
+                Err(stopped) => break stopped,
+            }
+        };
+        assert_eq!(stopped.0, Cause::Stopped(Stop::Deadline));
+        begun += u32::from(stopped.1);
+        let deadline = Deadline::after(Duration::from_secs(10));
+        let reader = std::thread::spawn(move || {
+            let mut peer = Link {
+                fd: peer,
+                kind: Kind::Socket,
+                unsent: Vec::new(),
+                received: Vec::new(),
+            };
+            (1..)
+                .map_while(|_| peer.receive(deadline).ok())
+                .map(|message| message.request)
+                .collect::<Vec<_>>()
+        });
+        link.send(request(99), deadline).unwrap();
+        drop(link);
+        let expected: Vec<u32> = (1..=begun).chain([99]).collect();
+        assert_eq!(reader.join().unwrap(), expected);
+    }
+
+    #[test]
+    fn the_device_is_given_a_message_in_one_write() {
+        let (mut link, peer) = pair(Kind::Device, SockType::SeqPacket);
+        let message = wire::encode(Op::Write, 1, 0, &vec![b'x'; link.payload_max()]).unwrap();
+        link.send(message.clone(), Deadline::after(Duration::from_secs(10)))
+            .unwrap();
+        let mut buffer = [0; 2 * wire::PAYLOAD_MAX];
+        assert_eq!(unistd::read(&peer, &mut buffer).unwrap(), wire::PAYLOAD_MAX);
+        assert_eq!(buffer[..wire::PAYLOAD_MAX], message);
+    }
+
+    #[test]
+    fn descriptors_are_closed_on_exec_and_do_not_block() {
+        let soon = Deadline::after(Duration::from_secs(10));
+        let directory = std::env::temp_dir().join(format!("xs-link-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let (socket, file) = (directory.join("socket"), directory.join("file"));
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        std::fs::write(&file, "").unwrap();
+        assert!(matches!(
+            Link::open(&file, soon).err().unwrap(),
+            Cause::Invalid(_)
+        ));
+        for place in [socket, PathBuf::from("/dev/null")] {
+            let link = Link::open(&place, soon).unwrap();
+            assert_eq!(
+                fcntl::fcntl(&link.fd, FcntlArg::F_GETFD).unwrap() & libc::FD_CLOEXEC,
+                libc::FD_CLOEXEC
+            );
+            assert_eq!(
+                fcntl::fcntl(&link.fd, FcntlArg::F_GETFL).unwrap() & libc::O_NONBLOCK,
+                libc::O_NONBLOCK
+            );
+        }
+        drop(listener);
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
 }

@@ -64,6 +64,11 @@ impl Session {
         }
     }
 
+    /// Asks one thing and does not wait: the answer is dropped when it comes.
+    pub(super) fn tell(&mut self, request: Request, deadline: Deadline) -> Result<(), Cause> {
+        self.send(request, deadline).map(|_| ())
+    }
+
     /// Asks many things; the answers are in the order of the requests.
     pub(super) fn ask_many(
         &mut self,

@@ -6,7 +6,6 @@
 //! outside the transaction because of it.
 
 use super::error::{Cause, Error};
-use super::session::Answer;
 use super::view::{self, View};
 use super::wire::{self, Op};
 
@@ -46,15 +45,19 @@ impl Transaction<'_> {
     /// whether it was done: the deadline still holds.
     fn commit(mut self) -> Result<bool, Cause> {
         self.view.deadline.remaining()?;
-        match self.end(b"T\0")? {
+        self.view.deadline = self.view.deadline.despite_signals();
+        match self.view.ask_raw(Op::TransactionEnd, b"T\0".to_vec())? {
             Err(error) if error == "EAGAIN" => Ok(false),
             answer => view::acknowledged(answer).map(|()| true),
         }
     }
 
-    fn end(&mut self, how: &[u8]) -> Result<Answer, Cause> {
+    /// Gives the transaction up, without waiting for the answer: whatever is
+    /// asked next comes after it. Where it cannot be sent, the daemon drops
+    /// the transaction with the connection.
+    fn abort(mut self) {
         self.view.deadline = self.view.deadline.despite_signals();
-        self.view.ask_raw(Op::TransactionEnd, how.to_vec())
+        let _ = self.view.tell_raw(Op::TransactionEnd, b"F\0".to_vec());
     }
 }
 
@@ -79,9 +82,7 @@ pub(super) fn run<T, E: From<Error>>(
                 }
             }
             Err(error) => {
-                // Where this fails, nothing is committed either: the daemon
-                // drops what is open with the connection.
-                let _ = transaction.end(b"F\0");
+                transaction.abort();
                 return Err(error);
             }
         }

@@ -92,6 +92,16 @@ impl View<'_> {
         self.session.borrow_mut().ask(request, self.deadline)
     }
 
+    /// Says something whose answer does not matter.
+    pub(super) fn tell_raw(&self, op: Op, payload: Vec<u8>) -> Result<(), Cause> {
+        let request = Request {
+            op,
+            transaction: self.transaction,
+            payload,
+        };
+        self.session.borrow_mut().tell(request, self.deadline)
+    }
+
     fn ask_for_values(&self, paths: Vec<String>) -> Result<Vec<Answer>, Error> {
         let request = |path: &String| Request {
             op: Op::Read,
