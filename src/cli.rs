@@ -7,7 +7,11 @@ use std::path::PathBuf;
 
 /// The gate between a Xen guest and its DRBD disk
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = "Exit codes: 0 done, 1 refused, 2 usage, 3 could not find out, 4 tried, failed, undone.")]
+#[command(
+    version,
+    about,
+    after_help = "Exit codes: 0 done, 1 refused, 2 usage, 3 could not find out, 4 tried, failed, undone."
+)]
 pub struct Cli {
     /// What to do
     #[command(subcommand)]

@@ -121,7 +121,9 @@ fn tell(host: &Host, event: &Hotplug, handled: &Handled, verbose: bool) {
     let refused = event.action == Action::Add && !verdict.allows();
     let (level, text) = match (&outcome.failure, &outcome.pending) {
         (Some(error), None) => (Level::Error, report::failure(event, error)),
-        (Some(error), Some(pending)) => (Level::Error, format!("{}; {pending}", report::failure(event, error))),
+        (Some(error), Some(pending)) => {
+            (Level::Error, format!("{}; {pending}", report::failure(event, error)))
+        }
         (None, Some(pending)) => (Level::Warning, pending.clone()),
         (None, None) if refused => (Level::Error, plan.summary.clone()),
         (None, None) => (Level::Info, plan.summary.clone()),
@@ -129,7 +131,11 @@ fn tell(host: &Host, event: &Hotplug, handled: &Handled, verbose: bool) {
     let line = report::one_line(&text);
     let times = report::times(&outcome.times, host.elapsed());
     let vbd = &event.vbd;
-    syslog::write(host, level, &format!("{} domid={} devid={} {times}: {line}", event.action, vbd.domid, vbd.devid));
+    syslog::write(
+        host,
+        level,
+        &format!("{} domid={} devid={} {times}: {line}", event.action, vbd.domid, vbd.devid),
+    );
     if level != Level::Info || verbose {
         eprintln!("block-drbd: {line}");
     }
@@ -140,7 +146,8 @@ fn tell(host: &Host, event: &Hotplug, handled: &Handled, verbose: bool) {
 
 fn exit_code(event: &Hotplug, handled: &Handled) -> i32 {
     let findings = &handled.verdict.findings;
-    let refused = event.action == Action::Add && handled.plan.steps.iter().any(|step| matches!(step, Step::Refuse { .. }));
+    let refused = event.action == Action::Add
+        && handled.plan.steps.iter().any(|step| matches!(step, Step::Refuse { .. }));
     match &handled.outcome.failure {
         _ if event.caller == Caller::Udev => 0,
         _ if refused && findings.iter().any(|finding| finding.refusal.unknown) => 3,
@@ -156,7 +163,12 @@ mod tests {
 
     #[test]
     fn undoing_ends_before_the_caller_kills() {
-        for (version, killed_after) in [(Known::Is((4, 17)), 40), (Known::Is((4, 6)), 40), (Known::Is((4, 5)), 10), (Known::Unknown("no".into()), 10)] {
+        for (version, killed_after) in [
+            (Known::Is((4, 17)), 40),
+            (Known::Is((4, 6)), 40),
+            (Known::Is((4, 5)), 10),
+            (Known::Unknown("no".into()), 10),
+        ] {
             let (work, whole) = patience(&version);
             assert!(work < whole && whole < Duration::from_secs(killed_after), "{version:?}");
         }

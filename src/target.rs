@@ -27,11 +27,12 @@ impl Target {
         // libxl strips the prefix, xend's protocol and hand-written nodes do
         // not; leaving it on at remove kept the resource Primary (drbd-utils deb3b38c).
         let text = text.strip_prefix("drbd:").unwrap_or(text);
-        let (name, volume) = match text.split_once('/') {
-            Some((name, number)) => (name, Some(volume_number(number)?)),
+        let (name, number) = match text.split_once('/') {
+            Some((name, number)) => (name, Some(number)),
             None => (text, None),
         };
         check_name(name)?;
+        let volume = number.map(volume_number).transpose()?;
         Ok(Target { resource: name.to_string(), volume })
     }
 }
@@ -47,7 +48,7 @@ fn volume_number(text: &str) -> Result<u32, String> {
 
 fn check_name(name: &str) -> Result<(), String> {
     let wrong = if name.is_empty() {
-        "it names no resource"
+        "it names no resource (a path is not a name)"
     } else if name.len() > LONGEST_NAME {
         "it is longer than 127 bytes"
     } else if name == "all" {
@@ -112,7 +113,7 @@ mod tests {
             ("r0/+1", "volume number"),
             ("r0/1/2", "volume number"),
             ("r0/99999", "volume number"),
-            ("/dev/drbd0", "volume number"),
+            ("/dev/drbd0", "a path is not a name"),
             (long.as_str(), "longer than"),
         ] {
             let error = Target::parse(text.as_bytes()).unwrap_err();

@@ -35,12 +35,7 @@ impl Subject {
     fn new(root: &Path, name: &str) -> Subject {
         let genl = Genl::at(root, Deadline::after(PATIENCE));
         let generation = detect(&genl, None).unwrap();
-        let mut subject = Subject {
-            genl,
-            generation,
-            name: name.into(),
-            minor: 0,
-        };
+        let mut subject = Subject { genl, generation, name: name.into(), minor: 0 };
         subject.minor = subject.read().volumes[0].minor;
         subject
     }
@@ -61,12 +56,7 @@ impl Subject {
 
     fn role(&self) -> Role {
         let volumes = self.read().volumes;
-        volumes
-            .iter()
-            .find(|volume| volume.minor == self.minor)
-            .unwrap()
-            .role
-            .clone()
+        volumes.iter().find(|volume| volume.minor == self.minor).unwrap().role.clone()
     }
 
     fn refusal(&mut self, minor: u32, name: &str) -> (i32, Vec<String>) {
@@ -105,21 +95,12 @@ fn begins_as_it_must(subject: &Subject) {
     let found = subject.read();
     assert_eq!(found.role, Role::Secondary);
     assert!(!found.suspended.any());
-    assert!(
-        matches!(found.write_ordering, Known::Is(_)),
-        "{:?}",
-        found.write_ordering
-    );
+    assert!(matches!(found.write_ordering, Known::Is(_)), "{:?}", found.write_ordering);
     for volume in &found.volumes {
-        assert_eq!(
-            (&volume.role, &volume.disk),
-            (&Role::Secondary, &DiskState::UpToDate)
-        );
+        assert_eq!((&volume.role, &volume.disk), (&Role::Secondary, &DiskState::UpToDate));
         assert!(volume.backing_device.is_some());
     }
-    let [connection] = &found.connections[..] else {
-        panic!("{:?}", found.connections)
-    };
+    let [connection] = &found.connections[..] else { panic!("{:?}", found.connections) };
     assert_eq!(connection.state, ConnectionState::Connected);
     assert_eq!(connection.peer_role, Role::Secondary);
     assert!(connection.peer.contains(':'), "{}", connection.peer);
@@ -160,10 +141,7 @@ fn other_resource_is_refused(subject: &mut Subject) {
         return println!("no second resource: the name check is not tested");
     };
     let (code, info) = subject.refusal(subject.minor, &other.name);
-    assert_eq!(
-        (code, info),
-        (162, vec!["minor exists in different resource".into()])
-    );
+    assert_eq!((code, info), (162, vec!["minor exists in different resource".into()]));
 }
 
 /// The weakness that v84.rs tells of. If this fails the kernel has become stricter: good.

@@ -12,9 +12,7 @@ use block_drbd::gather::drbd::{Answer, Generation, detect, resources, set_role};
 use block_drbd::host::Deadline;
 use block_drbd::host::genl::{Error, Genl};
 use drbd_kernel::messages::{self, captured, layout};
-use drbd_kernel::{
-    Asked, DrbdKernel, Fault, GET_RESOURCES, GET_STATUS, GETFAMILY, PRIMARY, Resource,
-};
+use drbd_kernel::{Asked, DrbdKernel, Fault, GET_RESOURCES, GET_STATUS, GETFAMILY, PRIMARY, Resource};
 use place::Place;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -33,8 +31,7 @@ impl Bench {
     }
 
     fn fault(&self, command: u8, fault: Fault) {
-        self.kernel
-            .with(|model| model.faults.insert(command, fault));
+        self.kernel.with(|model| model.faults.insert(command, fault));
     }
 
     fn genl(&self) -> Genl {
@@ -70,10 +67,7 @@ fn reads_everything_or_one() {
     let other = Resource::healthy("other", &[11]);
     let bench = Bench::with(&[Resource::healthy("vm", &[3, 4]), other]);
     let all = bench.read(None).unwrap();
-    assert_eq!(
-        all.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(),
-        ["vm", "other"]
-    );
+    assert_eq!(all.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["vm", "other"]);
     let minors: Vec<_> = all[0].volumes.iter().map(|v| (v.number, v.minor)).collect();
     assert_eq!(minors, [(0, 3), (1, 4)]);
     assert_eq!(all[0].connections[0].peer_volumes.len(), 2);
@@ -84,9 +78,7 @@ fn reads_everything_or_one() {
 #[test]
 fn nothing_configured_and_no_volumes() {
     assert_eq!(Bench::with(&[]).read(None).unwrap(), []);
-    let found = Bench::with(&[Resource::healthy("vm", &[])])
-        .read(None)
-        .unwrap();
+    let found = Bench::with(&[Resource::healthy("vm", &[])]).read(None).unwrap();
     assert_eq!((found[0].volumes.len(), found[0].connections.len()), (0, 0));
 }
 
@@ -103,17 +95,10 @@ fn volumes_of_one_resource_can_differ() {
 #[test]
 fn standalone_keeps_what_is_known_of_the_peer() {
     let mut vm = Resource::healthy("vm", &[3]);
-    (
-        vm.volumes[0].conn,
-        vm.volumes[0].peer_role,
-        vm.volumes[0].peer_disk,
-    ) = (0, 0, 5);
+    (vm.volumes[0].conn, vm.volumes[0].peer_role, vm.volumes[0].peer_disk) = (0, 0, 5);
     let found = Bench::with(&[vm]).read(None).unwrap();
     let connection = &found[0].connections[0];
-    assert_eq!(
-        (connection.peer.as_str(), &connection.state),
-        ("peer", &ConnectionState::StandAlone)
-    );
+    assert_eq!((connection.peer.as_str(), &connection.state), ("peer", &ConnectionState::StandAlone));
     assert_eq!(connection.peer_volumes[0].disk, DiskState::Outdated);
     assert!(matches!(connection.protocol, Known::Unknown(_)));
 }
@@ -131,31 +116,17 @@ fn suspension_comes_from_the_resource() {
 fn promotes_and_demotes_one_minor_without_force() {
     let bench = Bench::with(&[Resource::healthy("vm", &[3, 4])]);
     assert_eq!(bench.ask(3, "vm", Role::Primary).unwrap(), Answer::Done);
-    assert_eq!(
-        bench.ask(3, "vm", Role::Primary).unwrap(),
-        Answer::NothingToDo
-    );
-    assert_eq!(
-        bench.read(None).unwrap()[0].volumes[1].role,
-        Role::Secondary
-    );
+    assert_eq!(bench.ask(3, "vm", Role::Primary).unwrap(), Answer::NothingToDo);
+    assert_eq!(bench.read(None).unwrap()[0].volumes[1].role, Role::Secondary);
     assert_eq!(bench.ask(3, "vm", Role::Secondary).unwrap(), Answer::Done);
-    let asked = |primary| Asked {
-        minor: 3,
-        name: Some("vm".into()),
-        primary,
-        force: false,
-    };
+    let asked = |primary| Asked { minor: 3, name: Some("vm".into()), primary, force: false };
     assert_eq!(bench.kernel.log(), [asked(true), asked(true), asked(false)]);
     assert!(bench.ask(3, "vm", Role::Unknown).is_err());
 }
 
 #[test]
 fn refusals() {
-    let bench = Bench::with(&[
-        Resource::healthy("vm", &[3]),
-        Resource::healthy("other", &[11]),
-    ]);
+    let bench = Bench::with(&[Resource::healthy("vm", &[3]), Resource::healthy("other", &[11])]);
     let change = |f: fn(&mut drbd_kernel::Volume)| bench.kernel.with(|m| f(m.volume(3).unwrap()));
     change(|volume| volume.peer_role = 1);
     assert_eq!(code(bench.ask(3, "vm", Role::Primary).unwrap()), -1);
@@ -169,17 +140,9 @@ fn refusals() {
 
 #[test]
 fn the_wrong_resource_is_refused_with_its_reason() {
-    let bench = Bench::with(&[
-        Resource::healthy("vm", &[3]),
-        Resource::healthy("other", &[11]),
-    ]);
+    let bench = Bench::with(&[Resource::healthy("vm", &[3]), Resource::healthy("other", &[11])]);
     let answer = bench.ask(3, "other", Role::Primary).unwrap();
-    let Answer::Refused {
-        code: 162, info, ..
-    } = answer
-    else {
-        panic!("{answer:?}")
-    };
+    let Answer::Refused { code: 162, info, .. } = answer else { panic!("{answer:?}") };
     assert_eq!(info, ["minor exists in different resource"]);
 }
 
@@ -188,13 +151,8 @@ fn no_family_and_other_families() {
     let bench = Bench::with(&[]);
     bench.fault(GETFAMILY, Fault::Errno(2));
     let why = |proc_drbd| detect(&bench.genl(), proc_drbd).unwrap_err().to_string();
-    assert_eq!(
-        why(None),
-        "the drbd module is not loaded: run modprobe drbd"
-    );
-    assert!(
-        why(Some("version: 8.3.11 (api:88)")).starts_with("DRBD 8.3.11 has no generic netlink")
-    );
+    assert_eq!(why(None), "the drbd module is not loaded: run modprobe drbd");
+    assert!(why(Some("version: 8.3.11 (api:88)")).starts_with("DRBD 8.3.11 has no generic netlink"));
     bench.kernel.with(|model| model.faults.clear());
     bench.kernel.with(|model| model.version = Some(2));
     assert_eq!(why(None), "this is DRBD 9, which is not served yet");
@@ -207,10 +165,7 @@ fn nobody_to_talk_to_is_not_no_drbd() {
     let place = Place::new();
     let genl = Genl::at(place.path(), Deadline::after(Duration::from_secs(1)));
     let error = format!("{:#}", detect(&genl, None).unwrap_err());
-    assert!(
-        error.contains("run/generic-netlink") && error.contains("ENOENT"),
-        "{error}"
-    );
+    assert!(error.contains("run/generic-netlink") && error.contains("ENOENT"), "{error}");
 }
 
 #[test]
@@ -218,8 +173,7 @@ fn not_being_root_is_said() {
     let bench = Bench::with(&[Resource::healthy("vm", &[3])]);
     bench.fault(PRIMARY, Fault::Errno(1));
     let error = format!("{:#}", bench.ask(3, "vm", Role::Primary).unwrap_err());
-    let expected =
-        "cannot make minor 3 of vm Primary: drbd permits this to root only (CAP_NET_ADMIN)";
+    let expected = "cannot make minor 3 of vm Primary: drbd permits this to root only (CAP_NET_ADMIN)";
     assert_eq!(error, expected);
 }
 
@@ -231,10 +185,7 @@ fn the_deadline_ends_the_wait() {
     let begun = Instant::now();
     let mut genl = bench.genl_for(Duration::from_millis(100));
     let error = set_role(&mut genl, generation, 3, "vm", &Role::Primary).unwrap_err();
-    assert!(
-        format!("{error:#}").contains("the time allowed for it is over"),
-        "{error:#}"
-    );
+    assert!(format!("{error:#}").contains("the time allowed for it is over"), "{error:#}");
     let waited = begun.elapsed();
     assert!((100..5000).contains(&waited.as_millis()), "{waited:?}");
 }
@@ -289,17 +240,12 @@ fn torn_dumps_are_read_again_but_not_for_ever() {
     assert_eq!(bench.read(None).unwrap().len(), 1);
     bench.fault(GET_RESOURCES, Fault::Empty(1000));
     let error = bench.read(None).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "drbd's resources change faster than they can be read"
-    );
+    assert_eq!(error, "drbd's resources change faster than they can be read");
 }
 
 #[test]
 fn hundreds_of_resources_are_read() {
-    let many: Vec<_> = (0..400)
-        .map(|n| Resource::healthy(&format!("vm{n}"), &[n]))
-        .collect();
+    let many: Vec<_> = (0..400).map(|n| Resource::healthy(&format!("vm{n}"), &[n])).collect();
     let bench = Bench::with(&many);
     assert_eq!(bench.read(None).unwrap().len(), 400);
     assert_eq!(bench.read(Some("vm399")).unwrap()[0].volumes[0].minor, 399);
@@ -317,11 +263,7 @@ fn the_real_kernel_understands_requests_and_dumps() {
     let missing = "block-drbd-none";
     assert_eq!(genl.family(missing), Err(Error::NoFamily(missing.into())));
     let families = genl.dump(controller, GETFAMILY, &[]).unwrap();
-    assert!(
-        families
-            .iter()
-            .any(|family| family.windows(6).any(|bytes| bytes == b"nlctrl"))
-    );
+    assert!(families.iter().any(|family| family.windows(6).any(|bytes| bytes == b"nlctrl")));
 }
 
 /// The stand-in's messages have the nests and fields of the captured ones, for the same state.
@@ -335,13 +277,7 @@ fn the_stand_in_speaks_like_the_kernel() {
     assert_eq!(messages::resource(1, &vm)[28..], expected[28..]);
 
     let volume = &mut vm.volumes[0];
-    (
-        volume.role,
-        volume.peer_role,
-        volume.conn,
-        volume.disk,
-        volume.peer_disk,
-    ) = (2, 0, 0, 0, 6);
+    (volume.role, volume.peer_role, volume.conn, volume.disk, volume.peer_disk) = (2, 0, 0, 0, 6);
     assert_eq!(volume.word(), 0xc002);
     let expected = captured(include_str!("fixtures/netlink-8.4/status_unconfigured.hex"));
     assert_eq!(layout(&messages::statuses(1, &vm)[0]), layout(&expected));

@@ -27,27 +27,15 @@ impl Bench {
     fn new(name: &str) -> Bench {
         let base = format!("{}/{name}", top());
         if let Some(place) = std::env::var_os("XENSTORE_UNDER_TEST") {
-            return Bench {
-                place: place.into(),
-                base,
-                own: None,
-            };
+            return Bench { place: place.into(), base, own: None };
         }
-        let directory =
-            std::env::temp_dir().join(format!("xenstore-{}-{name}", std::process::id()));
+        let directory = std::env::temp_dir().join(format!("xenstore-{}-{name}", std::process::id()));
         let daemon = Xenstored::start(&directory.join("socket"));
-        Bench {
-            place: daemon.socket().to_owned(),
-            base,
-            own: Some((daemon, directory)),
-        }
+        Bench { place: daemon.socket().to_owned(), base, own: Some((daemon, directory)) }
     }
 
     fn open(&self) -> Result<Xenstore, Error> {
-        let named = Named {
-            path: Some(self.place.clone()),
-            rundir: None,
-        };
+        let named = Named { path: Some(self.place.clone()), rundir: None };
         Xenstore::open(Path::new("/"), &named, soon())
     }
 
@@ -60,10 +48,7 @@ impl Bench {
     }
 
     fn is_socket(&self) -> bool {
-        std::fs::metadata(&self.place)
-            .unwrap()
-            .file_type()
-            .is_socket()
+        std::fs::metadata(&self.place).unwrap().file_type().is_socket()
     }
 
     /// The longest payload: the kernel's buffer holds the header, too.
@@ -81,10 +66,7 @@ impl Drop for Bench {
         // No panic in here: it would end the whole run without a report.
         let Ok(mut store) = self.open() else { return };
         let _ = store.rm(&self.base);
-        if store
-            .directory(&top())
-            .is_ok_and(|rest| rest == Some(Vec::new()))
-        {
+        if store.directory(&top()).is_ok_and(|rest| rest == Some(Vec::new())) {
             let _ = store.rm(&top());
         }
     }
@@ -156,23 +138,9 @@ fn the_longest_value_fits_and_a_longer_one_is_not_sent() {
     let longest = vec![b'x'; bench.payload_max() - path.len() - 1];
     store.write(&path, &longest).unwrap();
     assert_eq!(store.read(&path).unwrap().unwrap(), longest);
-    let error = store
-        .write(&path, &[longest, vec![b'x']].concat())
-        .unwrap_err();
-    assert!(
-        matches!(
-            &error,
-            Error::Failed {
-                cause: Cause::Invalid(_),
-                ..
-            }
-        ),
-        "{error}"
-    );
-    assert_eq!(
-        store.read(&path).unwrap().unwrap().len(),
-        bench.payload_max() - path.len() - 1
-    );
+    let error = store.write(&path, &[longest, vec![b'x']].concat()).unwrap_err();
+    assert!(matches!(&error, Error::Failed { cause: Cause::Invalid(_), .. }), "{error}");
+    assert_eq!(store.read(&path).unwrap().unwrap().len(), bench.payload_max() - path.len() - 1);
 }
 
 #[test]
@@ -186,12 +154,7 @@ fn a_bad_path_is_refused_and_harms_nothing() {
         assert!(store.write(bad, b"x").is_err(), "{bad}");
         assert!(store.rm(bad).is_err(), "{bad}");
         assert!(store.watch(bad, "token").is_err(), "{bad}");
-        assert!(
-            store
-                .read_many(&[bench.path("node"), bad.to_owned()])
-                .is_err(),
-            "{bad}"
-        );
+        assert!(store.read_many(&[bench.path("node"), bad.to_owned()]).is_err(), "{bad}");
     }
     assert_eq!(store.read(&bench.path("node")).unwrap(), value("x"));
 }
@@ -214,19 +177,14 @@ fn a_directory_has_its_names() {
 fn a_long_directory_has_all_its_names() {
     let bench = Bench::new("parts");
     let mut store = bench.connect();
-    let expected: Vec<String> = (0..400)
-        .map(|i| format!("a-name-of-some-length-{i:08}"))
-        .collect();
+    let expected: Vec<String> = (0..400).map(|i| format!("a-name-of-some-length-{i:08}")).collect();
     for name in &expected {
         store.write(&bench.path(name), b"").unwrap();
     }
     let mut names = store.directory(&bench.base).unwrap().unwrap();
     names.sort();
     assert_eq!(names, expected);
-    let mut inside = store
-        .transaction(|t| t.directory(&bench.base))
-        .unwrap()
-        .unwrap();
+    let mut inside = store.transaction(|t| t.directory(&bench.base)).unwrap().unwrap();
     inside.sort();
     assert_eq!(inside, expected);
 }
@@ -354,10 +312,7 @@ fn a_watch_tells_of_itself_and_of_changes() {
     store.watch(&path, "token-1").unwrap();
     let mut next = |path: &str| {
         let event = store.next_event(soon()).unwrap().unwrap();
-        assert_eq!(
-            (event.path.as_str(), event.token.as_str()),
-            (path, "token-1")
-        );
+        assert_eq!((event.path.as_str(), event.token.as_str()), (path, "token-1"));
     };
     next(&path);
     other.write(&path, b"x").unwrap();
@@ -395,12 +350,7 @@ fn events_between_answers_are_kept() {
         assert_eq!(store.read(path).unwrap(), value(path));
     }
     let found = store.read_many(&paths).unwrap();
-    assert!(
-        found
-            .into_iter()
-            .zip(&paths)
-            .all(|(found, path)| found == value(path))
-    );
+    assert!(found.into_iter().zip(&paths).all(|(found, path)| found == value(path)));
     let mut told = Vec::new();
     while told.last() != paths.last() {
         told.push(store.next_event(soon()).unwrap().unwrap().path);

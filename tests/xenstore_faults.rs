@@ -99,10 +99,7 @@ fn a_file_stands_in_and_cannot_be_changed() {
     std::fs::write(root.0.join("xenstore"), "name = \"Domain-0\"\n").unwrap();
     let mut store = root.connect();
     let paths = ["/local/domain/0/name".to_owned(), "none".to_owned()];
-    assert_eq!(
-        store.read_many(&paths).unwrap(),
-        [Some(b"Domain-0".to_vec()), None]
-    );
+    assert_eq!(store.read_many(&paths).unwrap(), [Some(b"Domain-0".to_vec()), None]);
     assert_eq!(store.directory("/local/domain").unwrap().unwrap(), ["0"]);
     let error = store.write("name", b"x").unwrap_err();
     assert_eq!(
@@ -111,10 +108,7 @@ fn a_file_stands_in_and_cannot_be_changed() {
     );
     assert!(!error.outcome_unknown());
     assert_eq!(cause(store.rm("name").unwrap_err()), Cause::ReadOnly);
-    assert_eq!(
-        cause(store.watch("name", "t").unwrap_err()),
-        Cause::ReadOnly
-    );
+    assert_eq!(cause(store.watch("name", "t").unwrap_err()), Cause::ReadOnly);
     let result: Result<(), Error> = store.transaction(|_| Ok(()));
     assert_eq!(cause(result.unwrap_err()), Cause::ReadOnly);
 }
@@ -134,10 +128,7 @@ fn the_environment_comes_first_and_may_be_wrong() {
     let daemon = root.daemon();
     daemon.set("/a", "1");
     let rundir = daemon.socket().parent().map(Path::to_owned);
-    let named = Named {
-        path: Some(root.0.join("none")),
-        rundir,
-    };
+    let named = Named { path: Some(root.0.join("none")), rundir };
     let store = Xenstore::open(Path::new("/"), &named, within(10_000)).unwrap();
     assert_eq!(store.read("/a").unwrap().unwrap(), b"1");
 }
@@ -150,17 +141,9 @@ fn a_refusal_is_told_by_its_name() {
     daemon.refuse(op::WRITE, "/a", "ENOSPC");
     let mut store = root.connect();
     let error = store.read("backend/vbd/1/51712/state").unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "xenstore: reading backend/vbd/1/51712/state: EACCES"
-    );
-    let error = store
-        .read_many(&["/a".into(), "backend/vbd/1/51712/state".into()])
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "xenstore: reading backend/vbd/1/51712/state: EACCES"
-    );
+    assert_eq!(error.to_string(), "xenstore: reading backend/vbd/1/51712/state: EACCES");
+    let error = store.read_many(&["/a".into(), "backend/vbd/1/51712/state".into()]).unwrap_err();
+    assert_eq!(error.to_string(), "xenstore: reading backend/vbd/1/51712/state: EACCES");
     let error = store.write("/a", b"x").unwrap_err();
     assert_eq!(error.to_string(), "xenstore: writing /a: ENOSPC");
     assert!(!error.outcome_unknown());
@@ -176,15 +159,8 @@ fn the_daemon_of_xen_4_0_is_given_whole_paths() {
     assert_eq!(daemon.get("/local/domain/0/backend/a").unwrap(), "1");
     assert_eq!(store.read("backend/a").unwrap().unwrap(), b"1");
     assert_eq!(store.directory("backend").unwrap().unwrap(), ["a"]);
-    let paths = [
-        "backend/none".to_owned(),
-        "/none".to_owned(),
-        "backend/a".to_owned(),
-    ];
-    assert_eq!(
-        store.read_many(&paths).unwrap(),
-        [None, None, Some(b"1".to_vec())]
-    );
+    let paths = ["backend/none".to_owned(), "/none".to_owned(), "backend/a".to_owned()];
+    assert_eq!(store.read_many(&paths).unwrap(), [None, None, Some(b"1".to_vec())]);
     store.watch("backend/a", "t").unwrap();
     assert_eq!(store.next_event(within(5000)).unwrap().unwrap().token, "t");
     store.transaction(|t| t.rm("backend/a")).unwrap();
@@ -220,12 +196,7 @@ fn a_commit_without_an_answer_is_not_taken_for_a_refusal() {
     let result: Result<(), Error> = root.connect().transaction(|t| t.write("/a", b"1"));
     let error = result.unwrap_err();
     assert!(error.outcome_unknown());
-    assert!(
-        error
-            .to_string()
-            .starts_with("xenstore: committing a transaction: xenstored closed"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("xenstore: committing a transaction: xenstored closed"), "{error}");
 }
 
 #[test]
@@ -258,10 +229,7 @@ fn a_late_answer_is_not_taken_for_another() {
         store.set_deadline(deadline);
         store.read("/a").unwrap_err()
     });
-    assert_eq!(
-        error.to_string(),
-        "xenstore: reading /a: the time allowed for it is over"
-    );
+    assert_eq!(error.to_string(), "xenstore: reading /a: the time allowed for it is over");
     store.set_deadline(within(10_000));
     assert_eq!(store.read("/b").unwrap().unwrap(), b"second");
     store.set_deadline(within(200));
@@ -297,26 +265,15 @@ fn a_wait_for_events_ends_with_its_own_deadline() {
     let mut store = root.connect();
     store.watch("/a", "t").unwrap();
     assert!(store.next_event(within(5000)).unwrap().is_some());
-    assert_eq!(
-        promptly(|deadline| store.next_event(deadline)).unwrap(),
-        None
-    );
+    assert_eq!(promptly(|deadline| store.next_event(deadline)).unwrap(), None);
 }
 
 #[test]
 fn a_queue_that_is_full_does_not_hold_the_client() {
-    use nix::sys::socket::{
-        AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
-    };
+    use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
     use std::os::fd::AsRawFd;
     let root = Root::new();
-    let fd = socket(
-        AddressFamily::Unix,
-        SockType::Stream,
-        SockFlag::empty(),
-        None,
-    )
-    .unwrap();
+    let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None).unwrap();
     bind(fd.as_raw_fd(), &UnixAddr::new(&root.socket()).unwrap()).unwrap();
     listen(&fd, Backlog::new(0).unwrap()).unwrap();
     let _first = root.connect();
@@ -407,51 +364,21 @@ fn message(words: [u32; 4], payload: &[u8]) -> Vec<u8> {
 #[test]
 fn nonsense_is_told_and_ends_the_connection() {
     let cases = [
-        (
-            message([2, 1, 0, 4097], b""),
-            "xenstored sent a message of 4097 bytes, over the limit of 4096",
-        ),
-        (
-            message([2, 9, 0, 1], b"x"),
-            "xenstored sent an answer to request 9, which is not open",
-        ),
-        (
-            message([1, 1, 0, 1], b"x"),
-            "xenstored sent an answer of type 1 to a request of type 2",
-        ),
-        (
-            message([16, 1, 0, 4], b"no\n\0"),
-            "xenstored sent an answer that is not a word",
-        ),
-        (
-            message([16, 1, 0, 0], b""),
-            "xenstored sent an answer that is not a word",
-        ),
-        (
-            message([15, 0, 0, 5], b"path\0"),
-            "xenstored sent an event without path and token",
-        ),
-        (
-            message([15, 0, 0, 4], b"path"),
-            "xenstored sent a string without an end",
-        ),
-        (
-            vec![0xff; 64],
-            "xenstored sent a message of 4294967295 bytes, over the limit of 4096",
-        ),
+        (message([2, 1, 0, 4097], b""), "xenstored sent a message of 4097 bytes, over the limit of 4096"),
+        (message([2, 9, 0, 1], b"x"), "xenstored sent an answer to request 9, which is not open"),
+        (message([1, 1, 0, 1], b"x"), "xenstored sent an answer of type 1 to a request of type 2"),
+        (message([16, 1, 0, 4], b"no\n\0"), "xenstored sent an answer that is not a word"),
+        (message([16, 1, 0, 0], b""), "xenstored sent an answer that is not a word"),
+        (message([15, 0, 0, 5], b"path\0"), "xenstored sent an event without path and token"),
+        (message([15, 0, 0, 4], b"path"), "xenstored sent a string without an end"),
+        (vec![0xff; 64], "xenstored sent a message of 4294967295 bytes, over the limit of 4096"),
     ];
     for (answer, complaint) in cases {
         let root = Root::new();
         let store = peer(&root, answer, false);
         let expected = format!("xenstore: reading /a: {complaint}");
-        assert_eq!(
-            promptly(|_| store.read("/a")).unwrap_err().to_string(),
-            expected
-        );
-        assert_eq!(
-            promptly(|_| store.read("/a")).unwrap_err().to_string(),
-            expected
-        );
+        assert_eq!(promptly(|_| store.read("/a")).unwrap_err().to_string(), expected);
+        assert_eq!(promptly(|_| store.read("/a")).unwrap_err().to_string(), expected);
     }
 }
 

@@ -31,9 +31,7 @@ fn a_signal_ends_the_wait_and_not_the_connection() {
     let result: Result<(), Error> = store.transaction(|t| t.write("/device", b"93:0"));
     let took = begin.elapsed();
     assert!(took < Duration::from_secs(2), "took {took:?}");
-    let Err(Error::Failed { cause, .. }) = result else {
-        panic!("{result:?}")
-    };
+    let Err(Error::Failed { cause, .. }) = result else { panic!("{result:?}") };
     assert_eq!(cause, Cause::Stopped(Stop::Signal(libc::SIGTERM)));
 
     store.set_deadline(deadline.despite_signals());

@@ -18,7 +18,11 @@ pub fn attach(host: &mut Host, vbd: &VbdPath, device: PhysicalDevice) -> Result<
     let verdict = rules::evaluate(&facts);
     ensure!(verdict.allows(), "{}", report::refusal(&facts, &verdict));
     let role = facts.volume().map(|volume| &volume.role);
-    ensure!(role == Some(&Role::Primary), "/dev/drbd{} is not Primary any more; start the guest again", device.minor);
+    ensure!(
+        role == Some(&Role::Primary),
+        "/dev/drbd{} is not Primary any more; start the guest again",
+        device.minor
+    );
     let values = [
         ("physical-device-path", format!("/dev/drbd{}", device.minor)),
         ("physical-device", device.to_string()),

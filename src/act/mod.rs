@@ -79,7 +79,9 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
         match step {
             Step::Promote { resource, minor } => {
                 if let Err(error) = role::demote(host, resource, *minor) {
-                    *pending = Some(format!("{resource} could not be demoted ({error:#}) and is released as soon as it can be"));
+                    *pending = Some(format!(
+                        "{resource} could not be demoted ({error:#}) and is released as soon as it can be"
+                    ));
                     primary.push(*minor);
                 }
             }
@@ -96,7 +98,9 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
 /// Puts back the record that was there, with what is still Primary because of us.
 fn unrecord(host: &mut Host, before: Option<&Claim>, after: &Claim, primary: &[u32]) -> Result<()> {
     let mut claim = before.cloned().unwrap_or_else(|| Claim::new(&after.resource));
-    claim.promoted.extend(primary.iter().filter(|minor| !before.is_some_and(|before| before.promoted.contains(minor))));
+    claim
+        .promoted
+        .extend(primary.iter().filter(|minor| !before.is_some_and(|before| before.promoted.contains(minor))));
     record(host, &claim)?;
     if !primary.is_empty() { detach(host, &after.resource) } else { Ok(()) }
 }
@@ -129,7 +133,10 @@ pub fn demote_all(host: &mut Host, claim: &mut Claim) -> Result<Option<String>> 
         match role::demote(host, &claim.resource, minor) {
             Ok(()) => claim.promoted.retain(|other| *other != minor),
             Err(error) => {
-                left = Some(format!("{} is still Primary ({error:#}) and is released as soon as it can be", claim.resource));
+                left = Some(format!(
+                    "{} is still Primary ({error:#}) and is released as soon as it can be",
+                    claim.resource
+                ));
             }
         }
     }
@@ -162,6 +169,8 @@ fn prove_flush(host: &Host, expected: PhysicalDevice) -> Result<()> {
             "a flush of {path} does not work: {}; see what dmesg says of the disk below it",
             String::from_utf8_lossy(&error)
         ),
-        Ended::GivenUp { stop, .. } => bail!("a flush of {path} did not return: {stop}; see what dmesg says of the disk below it"),
+        Ended::GivenUp { stop, .. } => {
+            bail!("a flush of {path} did not return: {stop}; see what dmesg says of the disk below it")
+        }
     }
 }

@@ -3,8 +3,8 @@
 use crate::facts::Role;
 use crate::gather;
 use crate::gather::drbd::{self, Answer, codes};
-use crate::host::bounded::{self, Ended};
 use crate::host::Host;
+use crate::host::bounded::{self, Ended};
 use anyhow::{Context, Result, bail, ensure};
 use std::time::Duration;
 
@@ -22,7 +22,9 @@ pub fn promote(host: &Host, resource: &str, minor: u32) -> Result<()> {
         match ask(host, resource, minor, &Role::Primary)? {
             Reply::Done => return read_back(host, resource, minor, &Role::Primary),
             Reply::Refused { again, .. } if again && attempt < PROMOTIONS => {}
-            Reply::Refused { text, .. } => bail!("DRBD refuses to promote {resource}: {text}; see dmesg | grep {resource}"),
+            Reply::Refused { text, .. } => {
+                bail!("DRBD refuses to promote {resource}: {text}; see dmesg | grep {resource}")
+            }
         }
         host.pause(pause).context("waiting to promote")?;
         pause = (pause * 2).min(PAUSE.1);
@@ -58,7 +60,9 @@ fn ask(host: &Host, resource: &str, minor: u32, role: &Role) -> Result<Reply> {
         let generation = drbd::detect(&genl, host.read_optional("/proc/drbd")?.as_deref())?;
         match drbd::set_role(&mut genl, generation, minor, resource, role)? {
             Answer::Done | Answer::NothingToDo => Ok((0, String::new())),
-            Answer::Refused { code, text, info } => Ok((code, [text, info.join(", ")].join(" ").trim().to_string())),
+            Answer::Refused { code, text, info } => {
+                Ok((code, [text, info.join(", ")].join(" ").trim().to_string()))
+            }
         }
     };
     let answer = || match request() {
@@ -85,7 +89,8 @@ fn reply(answer: &str) -> Result<Reply> {
 fn read_back(host: &Host, resource: &str, minor: u32, role: &Role) -> Result<()> {
     let found = gather::resource(host, resource)?.with_context(|| format!("{resource} is gone"))?;
     let volume = found.volumes.iter().find(|volume| volume.minor == minor);
-    let is = volume.map(|volume| &volume.role).with_context(|| format!("{resource} has lost minor {minor}"))?;
+    let is =
+        volume.map(|volume| &volume.role).with_context(|| format!("{resource} has lost minor {minor}"))?;
     ensure!(is == role, "{resource} minor {minor} is {is} although DRBD said that it is {role}");
     Ok(())
 }

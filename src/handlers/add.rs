@@ -48,14 +48,17 @@ fn attach(vbd: &VbdPath, facts: &Facts, backend: &Backend, volume: &Volume, devi
     }
     steps.push(Step::ProveFlush { device });
     steps.push(Step::Attach { vbd: vbd.clone(), device });
-    let summary = format!("{resource} volume {} is attached to {}", volume.number, report::guest(Some(backend), vbd));
+    let summary =
+        format!("{resource} volume {} is attached to {}", volume.number, report::guest(Some(backend), vbd));
     Plan { steps, summary }
 }
 
 /// Whether a recorded user still has the volume: a killed add leaves one that never got it.
 pub(super) fn is_live(facts: &Facts, user: &Claimant) -> bool {
     match facts.users.value() {
-        Some(users) => users.iter().any(|other| other.live && (other.domid, other.devid) == (user.domid, user.devid)),
+        Some(users) => {
+            users.iter().any(|other| other.live && (other.domid, other.devid) == (user.domid, user.devid))
+        }
         None => true,
     }
 }

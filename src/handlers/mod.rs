@@ -8,8 +8,6 @@ pub mod add;
 pub mod release;
 pub mod remove;
 
-
-
 use crate::event::VbdPath;
 use crate::facts::{Claim, PhysicalDevice};
 use serde::Serialize;

@@ -9,7 +9,8 @@ use crate::facts::{Backend, Claim, Facts, Resource, Role};
 
 /// What to do for the backend directory `vbd`.
 pub fn plan(vbd: &VbdPath, facts: &Facts) -> Plan {
-    let ours = |claim: &&Claim| claim.users.iter().any(|user| (user.domid, user.devid) == (vbd.domid, vbd.devid));
+    let ours =
+        |claim: &&Claim| claim.users.iter().any(|user| (user.domid, user.devid) == (vbd.domid, vbd.devid));
     match facts.claim.value().and_then(|claim| claim.as_ref()) {
         Some(claim) if ours(&claim) => leave(vbd, facts, claim),
         Some(claim) => Plan::nothing(format!("domain {} has no claim on {}", vbd.domid, claim.resource)),
@@ -19,7 +20,9 @@ pub fn plan(vbd: &VbdPath, facts: &Facts) -> Plan {
 
 fn leave(vbd: &VbdPath, facts: &Facts, claim: &Claim) -> Plan {
     let mut after = claim.clone();
-    after.users.retain(|user| (user.domid, user.devid) != (vbd.domid, vbd.devid) && add::is_live(facts, user));
+    after
+        .users
+        .retain(|user| (user.domid, user.devid) != (vbd.domid, vbd.devid) && add::is_live(facts, user));
     let resource = claim.resource.clone();
     let in_use = others(facts) || !after.users.is_empty();
     let minors = claim.promoted.clone();
@@ -28,7 +31,10 @@ fn leave(vbd: &VbdPath, facts: &Facts, claim: &Claim) -> Plan {
         return Plan { steps, summary: format!("{resource} stays Primary for another user of this host") };
     }
     if minors.is_empty() {
-        return Plan { steps, summary: format!("{resource} was Primary before it was attached and stays so") };
+        return Plan {
+            steps,
+            summary: format!("{resource} was Primary before it was attached and stays so"),
+        };
     }
     steps.push(Step::Release { resource: resource.clone(), minors });
     Plan { steps, summary: format!("{resource} is released") }
@@ -54,7 +60,8 @@ fn adopt(facts: &Facts) -> Plan {
 
 fn primary_minor(backend: &Backend, resource: &Resource, major: u32) -> Option<u32> {
     let device = backend.physical_device.filter(|device| device.major == major)?;
-    let primary = |minor| resource.volumes.iter().any(|volume| volume.minor == minor && volume.role == Role::Primary);
+    let primary =
+        |minor| resource.volumes.iter().any(|volume| volume.minor == minor && volume.role == Role::Primary);
     Some(device.minor).filter(|&minor| primary(minor))
 }
 

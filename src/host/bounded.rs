@@ -6,6 +6,8 @@
 //! made by a child, and the parent waits for the child's answer only as long
 //! as its deadline allows.
 
+#![allow(clippy::disallowed_methods)]
+
 use super::{Deadline, Stop, sys};
 use anyhow::{Context, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -66,10 +68,20 @@ fn wait_for(reader: OwnedFd, child: Pid, deadline: Deadline) -> Result<Ended> {
         }
         Err(stop) => {
             let _ = kill(child, Signal::SIGKILL);
-            let grace = Deadline::after(DEATH).despite_signals();
-            let _ = readable(&reader, grace);
-            let lingers = matches!(waitpid(child, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive));
+            let lingers = !dies(child);
             Ok(Ended::GivenUp { stop, lingers })
+        }
+    }
+}
+
+/// Whether the killed child is gone within [`DEATH`]; if not, it is stuck in the kernel.
+fn dies(child: Pid) -> bool {
+    let grace = Deadline::after(DEATH).despite_signals();
+    loop {
+        match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) if grace.remaining().is_ok() => std::thread::sleep(Duration::from_millis(1)),
+            Ok(WaitStatus::StillAlive) => return false,
+            _ => return true,
         }
     }
 }
@@ -100,8 +112,10 @@ mod tests {
     #[test]
     fn a_call_that_never_returns_is_given_up() {
         let deadline = Deadline::after(Duration::from_millis(50));
-        let ended = run(deadline, || loop {
-            std::thread::park();
+        let ended = run(deadline, || {
+            loop {
+                std::thread::park();
+            }
         });
         assert!(matches!(ended.unwrap(), Ended::GivenUp { stop: Stop::Deadline, lingers: false }));
     }

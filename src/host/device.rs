@@ -31,7 +31,10 @@ pub fn open(host: &Host, path: &str, major: u32, minor: u32) -> Result<File> {
         .open(host.path(path))
         .with_context(|| format!("opening {path}"))?;
     let metadata = file.metadata().with_context(|| format!("looking at {path}"))?;
-    ensure!(metadata.file_type().is_block_device(), "{path} is not a block device; remove it and run: udevadm trigger");
+    ensure!(
+        metadata.file_type().is_block_device(),
+        "{path} is not a block device; remove it and run: udevadm trigger"
+    );
     let found = (nix::sys::stat::major(metadata.rdev()), nix::sys::stat::minor(metadata.rdev()));
     ensure!(
         found == (u64::from(major), u64::from(minor)),

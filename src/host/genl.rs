@@ -12,8 +12,8 @@ pub use attributes::{attribute, attributes, nest};
 
 use super::{Deadline, Stop};
 use netlink_packet_core::{
-    Emitable, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP,
-    NetlinkBuffer, NetlinkHeader,
+    Emitable, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NetlinkBuffer,
+    NetlinkHeader,
 };
 use netlink_packet_generic::GenlHeader;
 use netlink_packet_generic::constants::{
@@ -27,10 +27,7 @@ use std::path::{Path, PathBuf};
 
 const NLMSG_HDRLEN: usize = 16;
 /// The controller, which knows the others. Its id is fixed.
-const CONTROLLER: Family = Family {
-    id: GENL_ID_CTRL,
-    version: 2,
-};
+const CONTROLLER: Family = Family { id: GENL_ID_CTRL, version: 2 };
 /// A socket carries one request, so one number is enough to know its answers.
 const SEQUENCE: u32 = 1;
 /// How often a dump is begun again when messages were lost or the list changed under it.
@@ -75,17 +72,13 @@ impl Genl {
     /// The kernel's, where `root` is `/`; else the stand-in at
     /// `ROOT/run/generic-netlink`, a sequenced-packet socket that speaks the same messages.
     pub fn at(root: &Path, deadline: Deadline) -> Self {
-        Genl {
-            root: root.to_owned(),
-            deadline,
-        }
+        Genl { root: root.to_owned(), deadline }
     }
 
     /// Looks the family `name` up.
     pub fn family(&self, name: &str) -> Result<Family, Error> {
         let text = [name.as_bytes(), b"\0"].concat();
-        let payload =
-            attribute(CTRL_ATTR_FAMILY_NAME, &text).ok_or_else(|| Error::NoFamily(name.into()))?;
+        let payload = attribute(CTRL_ATTR_FAMILY_NAME, &text).ok_or_else(|| Error::NoFamily(name.into()))?;
         let answer = match self.request(CONTROLLER, CTRL_CMD_GETFAMILY, &payload) {
             Err(Error::Refused(Errno::ENOENT)) => return Err(Error::NoFamily(name.into())),
             answer => answer?,
@@ -99,9 +92,7 @@ impl Genl {
     /// not reach: call what may block there from a child that can be killed.
     pub fn request(&self, family: Family, command: u8, payload: &[u8]) -> Result<Vec<u8>, Error> {
         let mut answers = self.converse(family, command, NLM_F_REQUEST, payload)?;
-        answers
-            .pop()
-            .ok_or_else(|| Error::Malformed("acknowledged without an answer".into()))
+        answers.pop().ok_or_else(|| Error::Malformed("acknowledged without an answer".into()))
     }
 
     /// Asks for a list; begins again if it changed or was lost on the way.
@@ -180,10 +171,7 @@ impl<'a> Part<'a> {
 
     /// The error number that the payload begins with.
     fn status(&self) -> Result<(), Error> {
-        let number = self
-            .payload
-            .first_chunk()
-            .map(|bytes| i32::from_ne_bytes(*bytes));
+        let number = self.payload.first_chunk().map(|bytes| i32::from_ne_bytes(*bytes));
         match number {
             None => Err(Error::Malformed("error message without a number".into())),
             Some(0..) => Ok(()),
@@ -199,19 +187,14 @@ fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Result<Part<'_>, Error>
             return None;
         }
         let part = first_message(datagram);
-        let length = part
-            .as_ref()
-            .map_or(datagram.len(), |part| NLMSG_HDRLEN + part.payload.len());
-        datagram = datagram
-            .get(length.next_multiple_of(4)..)
-            .unwrap_or_default();
+        let length = part.as_ref().map_or(datagram.len(), |part| NLMSG_HDRLEN + part.payload.len());
+        datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
         Some(part)
     })
 }
 
 fn first_message(datagram: &[u8]) -> Result<Part<'_>, Error> {
-    let buffer = NetlinkBuffer::new_checked(datagram)
-        .map_err(|error| Error::Malformed(error.to_string()))?;
+    let buffer = NetlinkBuffer::new_checked(datagram).map_err(|error| Error::Malformed(error.to_string()))?;
     Ok(Part {
         kind: buffer.message_type(),
         flags: buffer.flags(),
@@ -228,11 +211,7 @@ fn message(family: Family, command: u8, flags: u16, payload: &[u8]) -> Vec<u8> {
     header.flags = flags;
     header.sequence_number = SEQUENCE;
     header.emit(&mut bytes);
-    GenlHeader {
-        cmd: command,
-        version: family.version,
-    }
-    .emit(&mut bytes[NLMSG_HDRLEN..]);
+    GenlHeader { cmd: command, version: family.version }.emit(&mut bytes[NLMSG_HDRLEN..]);
     bytes.extend(payload);
     bytes
 }
@@ -241,9 +220,7 @@ fn family_from(answer: &[u8]) -> Result<Family, Error> {
     let (mut id, mut version) = (None, None);
     for attribute in attributes(answer) {
         match attribute.map_err(Error::Malformed)? {
-            (CTRL_ATTR_FAMILY_ID, value) => {
-                id = value.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes))
-            }
+            (CTRL_ATTR_FAMILY_ID, value) => id = value.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes)),
             (CTRL_ATTR_VERSION, value) => {
                 version = value.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
             }
@@ -286,16 +263,11 @@ mod tests {
     }
 
     fn getfamily() -> Vec<u8> {
-        bytes(include_str!(
-            "../../tests/fixtures/netlink-8.4/getfamily.hex"
-        ))
+        bytes(include_str!("../../tests/fixtures/netlink-8.4/getfamily.hex"))
     }
 
     fn end(bytes: &[u8]) -> Result<(), Error> {
-        let part = Part {
-            sequence: SEQUENCE,
-            ..messages(bytes).next().unwrap().unwrap()
-        };
+        let part = Part { sequence: SEQUENCE, ..messages(bytes).next().unwrap().unwrap() };
         part.meaning(CONTROLLER).map(|_| ())
     }
 
@@ -304,10 +276,7 @@ mod tests {
         let message = getfamily();
         let part = messages(&message).next().unwrap().unwrap();
         assert_eq!((part.kind, part.payload.len()), (GENL_ID_CTRL, 700));
-        assert_eq!(
-            family_from(&part.payload[GENL_HDRLEN..]),
-            Ok(Family { id: 32, version: 1 })
-        );
+        assert_eq!(family_from(&part.payload[GENL_HDRLEN..]), Ok(Family { id: 32, version: 1 }));
     }
 
     #[test]

@@ -95,9 +95,7 @@ impl Host {
             Err(error) => return Err(error).with_context(|| format!("opening {path}")),
         };
         let mut text = String::new();
-        file.take(LARGEST_FILE + 1)
-            .read_to_string(&mut text)
-            .with_context(|| format!("reading {path}"))?;
+        file.take(LARGEST_FILE + 1).read_to_string(&mut text).with_context(|| format!("reading {path}"))?;
         if text.len() as u64 > LARGEST_FILE {
             bail!("{path} is larger than {} MiB", LARGEST_FILE >> 20);
         }

@@ -21,7 +21,9 @@ pub fn refusal(facts: &Facts, verdict: &Verdict) -> String {
     let Some(first) = verdict.findings.first() else {
         return match &facts.major.value() {
             None => format!("refused: {subject}: DRBD's device number is unknown; run: modprobe drbd"),
-            Some(_) => format!("refused: {subject}: the toolstack has taken the disk away; start the guest again"),
+            Some(_) => {
+                format!("refused: {subject}: the toolstack has taken the disk away; start the guest again")
+            }
         };
     };
     let refusal = &first.refusal;

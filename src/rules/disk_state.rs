@@ -24,9 +24,15 @@ fn check(facts: &Facts) -> Judgement {
         DiskState::Diskless | DiskState::Detaching | DiskState::Failed => {
             refuse(message, format!("see to the disk below it, then run: drbdadm attach {name}"))
         }
-        DiskState::Inconsistent => refuse(message, format!("let the resync finish (see: drbdadm dstate {name}) or start the guest on the peer")),
-        DiskState::Outdated | DiskState::Consistent | DiskState::DUnknown | DiskState::Other(_) => {
-            refuse(message, format!("connect it to the peer that has newer data with: drbdadm connect {name}, or start the guest there"))
-        }
+        DiskState::Inconsistent => refuse(
+            message,
+            format!("let the resync finish (see: drbdadm dstate {name}) or start the guest on the peer"),
+        ),
+        DiskState::Outdated | DiskState::Consistent | DiskState::DUnknown | DiskState::Other(_) => refuse(
+            message,
+            format!(
+                "connect it to the peer that has newer data with: drbdadm connect {name}, or start the guest there"
+            ),
+        ),
     }
 }

@@ -21,7 +21,9 @@ fn check(facts: &Facts) -> Judgement {
             None => Judgement::Pass,
             Some(holder) => refuse(
                 format!("{device} is held by {} in this domain", holders.join(", ")),
-                format!("take {holder} down (dmsetup remove, vgchange -an, mdadm --stop), and keep LVM away from {device} with global_filter"),
+                format!(
+                    "take {holder} down (dmsetup remove, vgchange -an, mdadm --stop), and keep LVM away from {device} with global_filter"
+                ),
             ),
         },
         Known::Unknown(why) => unknown("what is stacked on it", why, "make /sys readable".into()),

@@ -17,7 +17,12 @@ fn check(facts: &Facts) -> Judgement {
     let (why, remedy) = if suspended.user {
         ("by an administrator", format!("run: drbdadm resume-io {name}"))
     } else if suspended.fencing {
-        ("until the peer is fenced", format!("see why the fence-peer handler of {name} did not answer, with: journalctl -t block-drbd -t drbdadm"))
+        (
+            "until the peer is fenced",
+            format!(
+                "see why the fence-peer handler of {name} did not answer, with: journalctl -t block-drbd -t drbdadm"
+            ),
+        )
     } else if suspended.no_data {
         ("because no data can be reached", format!("bring the peer or the local disk of {name} back"))
     } else if suspended.quorum {

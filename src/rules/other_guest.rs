@@ -14,7 +14,13 @@ fn check(facts: &Facts) -> Judgement {
     let Some(volume) = facts.volume() else { return Judgement::Pass };
     let users = match &facts.users {
         Known::Is(users) => users,
-        Known::Unknown(why) => return unknown("which guests have it", why, "see that xenstored runs, then start the guest again".into()),
+        Known::Unknown(why) => {
+            return unknown(
+                "which guests have it",
+                why,
+                "see that xenstored runs, then start the guest again".into(),
+            );
+        }
     };
     let other = |user: &&User| user.minor == volume.minor && user.live && !user.same_guest;
     let Some(user) = users.iter().find(other) else { return Judgement::Pass };
@@ -26,6 +32,9 @@ fn check(facts: &Facts) -> Judgement {
     if user.leaving {
         refuse_for_now(message, format!("wait until {guest} is gone, see: xl list"))
     } else {
-        refuse(message, format!("shut it down with: xl shutdown {}, or give this guest another resource", user.domid))
+        refuse(
+            message,
+            format!("shut it down with: xl shutdown {}, or give this guest another resource", user.domid),
+        )
     }
 }

@@ -12,7 +12,9 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts) -> Judgement {
     let Some(Some(resource)) = facts.resource.value() else { return Judgement::Pass };
-    let Some(connection) = resource.connections.iter().find(|connection| connection.peer_role == Role::Primary) else {
+    let Some(connection) =
+        resource.connections.iter().find(|connection| connection.peer_role == Role::Primary)
+    else {
         return Judgement::Pass;
     };
     let (name, peer) = (&resource.name, &connection.peer);

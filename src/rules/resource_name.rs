@@ -15,7 +15,13 @@ fn check(facts: &Facts) -> Judgement {
     let remedy = "write script=block-drbd,target=RESOURCE or target=RESOURCE/VOLUME, with target= last, in the disk line";
     match (&facts.target, &facts.backend) {
         (Ok(_), _) => Judgement::Pass,
-        (Err(_), Known::Unknown(why)) => unknown("what the disk line names", why, "see that xenstored runs, then start the guest again".into()),
-        (Err(reason), _) => refuse(format!("the disk line does not name a DRBD resource: {reason}"), remedy.into()),
+        (Err(_), Known::Unknown(why)) => unknown(
+            "what the disk line names",
+            why,
+            "see that xenstored runs, then start the guest again".into(),
+        ),
+        (Err(reason), _) => {
+            refuse(format!("the disk line does not name a DRBD resource: {reason}"), remedy.into())
+        }
     }
 }

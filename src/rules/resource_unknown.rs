@@ -15,7 +15,11 @@ fn check(facts: &Facts) -> Judgement {
     let name = &target.resource;
     match &facts.resource {
         Known::Is(Some(_)) => Judgement::Pass,
-        Known::Is(None) => refuse(format!("DRBD has no resource {name} up"), format!("run: drbdadm up {name}")),
-        Known::Unknown(why) => unknown("the state of the resource", why, "make DRBD answer, then start the guest again".into()),
+        Known::Is(None) => {
+            refuse(format!("DRBD has no resource {name} up"), format!("run: drbdadm up {name}"))
+        }
+        Known::Unknown(why) => {
+            unknown("the state of the resource", why, "make DRBD answer, then start the guest again".into())
+        }
     }
 }

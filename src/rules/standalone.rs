@@ -14,12 +14,16 @@ pub const RULE: Rule = Rule {
 fn check(facts: &Facts) -> Judgement {
     let Some(Some(resource)) = facts.resource.value() else { return Judgement::Pass };
     let name = &resource.name;
-    let alone = |state: &ConnectionState| matches!(state, ConnectionState::StandAlone | ConnectionState::Disconnecting);
+    let alone = |state: &ConnectionState| {
+        matches!(state, ConnectionState::StandAlone | ConnectionState::Disconnecting)
+    };
     match resource.connections.iter().find(|connection| alone(&connection.state)) {
         None => Judgement::Pass,
         Some(connection) => refuse(
             format!("{name} is {} from {}", connection.state, connection.peer),
-            format!("look for a split brain with: dmesg | grep {name}; when there is none run: drbdadm connect {name}"),
+            format!(
+                "look for a split brain with: dmesg | grep {name}; when there is none run: drbdadm connect {name}"
+            ),
         ),
     }
 }

@@ -102,7 +102,13 @@ fn after(change: impl Fn(&mut Facts)) -> String {
     change(&mut facts);
     let mark = |finding: &Finding| {
         let refusal = &finding.refusal;
-        let mark = if refusal.unknown { "?" } else if refusal.heals { "~" } else { "" };
+        let mark = if refusal.unknown {
+            "?"
+        } else if refusal.heals {
+            "~"
+        } else {
+            ""
+        };
         assert!(!refusal.message.is_empty() && !refusal.remedy.is_empty());
         format!("{}{mark}", finding.rule)
     };

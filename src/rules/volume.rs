@@ -4,11 +4,8 @@ use super::{Judgement, Rule, refuse};
 use crate::facts::Facts;
 
 /// The rule.
-pub const RULE: Rule = Rule {
-    id: "volume",
-    reason: "one disk of a guest is one volume: which one must be certain",
-    check,
-};
+pub const RULE: Rule =
+    Rule { id: "volume", reason: "one disk of a guest is one volume: which one must be certain", check };
 
 fn check(facts: &Facts) -> Judgement {
     let (Ok(target), Some(Some(resource))) = (&facts.target, facts.resource.value()) else {

@@ -283,10 +283,7 @@ fn done(request: &Request, number: i32) -> Vec<u8> {
 impl Model {
     /// The volume with this minor.
     pub fn volume(&mut self, minor: u32) -> Option<&mut Volume> {
-        let mut volumes = self
-            .resources
-            .iter_mut()
-            .flat_map(|resource| &mut resource.volumes);
+        let mut volumes = self.resources.iter_mut().flat_map(|resource| &mut resource.volumes);
         volumes.find(|volume| volume.minor == minor)
     }
 
@@ -304,10 +301,7 @@ impl Model {
 
     fn answers(&mut self, request: &Request) -> Vec<Vec<u8>> {
         if request.kind == messages::CONTROLLER {
-            return vec![messages::family(
-                request.sequence,
-                self.version.unwrap_or(1),
-            )];
+            return vec![messages::family(request.sequence, self.version.unwrap_or(1))];
         }
         // The kernel's strict validation since 5.2.
         if messages::fields(&request.body[8..]).any(|(kind, _)| kind & 0xc000 != 0x8000) {
@@ -324,9 +318,7 @@ impl Model {
     fn dump(&self, request: &Request, each: fn(u32, &Resource) -> Vec<u8>) -> Vec<Vec<u8>> {
         let empty = matches!(self.faults.get(&request.command), Some(Fault::Empty(1..)));
         let listed = self.resources.iter().filter(|_| !empty);
-        let mut answers: Vec<_> = listed
-            .map(|resource| each(request.sequence, resource))
-            .collect();
+        let mut answers: Vec<_> = listed.map(|resource| each(request.sequence, resource)).collect();
         answers.push(done(request, 0));
         answers
     }
@@ -348,12 +340,7 @@ impl Model {
         let name = context_name(request.body);
         let force = messages::fields(&request.body[8..]).any(|(kind, _)| kind & 0x3fff == 6);
         let (minor, primary) = (request.minor(), request.command == PRIMARY);
-        self.log.push(Asked {
-            minor,
-            name: name.clone(),
-            primary,
-            force,
-        });
+        self.log.push(Asked { minor, name: name.clone(), primary, force });
         let (code, info) = match self.faults.get(&request.command) {
             Some(Fault::Refuse(code)) => (*code, None),
             _ => self.set_role(minor, name.as_deref(), primary),
@@ -361,16 +348,8 @@ impl Model {
         messages::role_answer(request.sequence, request.command, request.body, code, info)
     }
 
-    fn set_role(
-        &mut self,
-        minor: u32,
-        name: Option<&str>,
-        primary: bool,
-    ) -> (i32, Option<&'static str>) {
-        let named = self
-            .resources
-            .iter()
-            .any(|resource| Some(resource.name.as_str()) == name);
+    fn set_role(&mut self, minor: u32, name: Option<&str>, primary: bool) -> (i32, Option<&'static str>) {
+        let named = self.resources.iter().any(|resource| Some(resource.name.as_str()) == name);
         let owns = |resource: &&mut Resource| resource.volumes.iter().any(|v| v.minor == minor);
         let Some(resource) = self.resources.iter_mut().find(owns) else {
             return (127, Some("unknown minor"));

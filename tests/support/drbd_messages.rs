@@ -61,9 +61,7 @@ fn field(kind: u16, value: &[u8]) -> Vec<u8> {
 /// The types of a message's nests and fields, flags and all, in order.
 pub fn layout(message: &[u8]) -> Vec<(u16, Vec<u16>)> {
     let inner = |value| fields(value).map(|(kind, _)| kind).collect();
-    fields(&message[28..])
-        .map(|(kind, value)| (kind, inner(value)))
-        .collect()
+    fields(&message[28..]).map(|(kind, value)| (kind, inner(value))).collect()
 }
 
 /// CFG_CONTEXT.ctx_resource_name of what follows the genlmsghdr.
@@ -129,14 +127,12 @@ pub fn family(sequence: u32, version: u32) -> Vec<u8> {
 /// An answer of GET_RESOURCES.
 pub fn resource(sequence: u32, resource: &Resource) -> Vec<u8> {
     let primary = resource.volumes.iter().any(|volume| volume.role == 1);
-    let attributes = fill(&template_of_resource(), &[], |nest, kind| {
-        match (nest, kind) {
-            (2, 2) => text(&resource.name),
-            (15, 1) => number(if primary { 1 } else { 2 }),
-            (15, 2..=4) => flag(resource.suspended[usize::from(kind) - 2]),
-            (19, 1) => number(resource.write_ordering),
-            _ => Put::Keep,
-        }
+    let attributes = fill(&template_of_resource(), &[], |nest, kind| match (nest, kind) {
+        (2, 2) => text(&resource.name),
+        (15, 1) => number(if primary { 1 } else { 2 }),
+        (15, 2..=4) => flag(resource.suspended[usize::from(kind) - 2]),
+        (19, 1) => number(resource.write_ordering),
+        _ => Put::Keep,
     });
     answer(sequence, GET_RESOURCES, u32::MAX, &attributes)
 }
@@ -172,24 +168,16 @@ fn status(sequence: u32, resource: &Resource, volume: &Volume) -> Vec<u8> {
 }
 
 fn status_without_volumes(sequence: u32, resource: &Resource) -> Vec<u8> {
-    let attributes = fill(&template_of_status(), &[3, 4, 5, 8], |nest, kind| {
-        match (nest, kind) {
-            (2, 2) => text(&resource.name),
-            _ => Put::Drop,
-        }
+    let attributes = fill(&template_of_status(), &[3, 4, 5, 8], |nest, kind| match (nest, kind) {
+        (2, 2) => text(&resource.name),
+        _ => Put::Drop,
     });
     answer(sequence, GET_STATUS, u32::MAX, &attributes)
 }
 
 /// An answer to PRIMARY or SECONDARY: the request's CFG_CONTEXT comes back as it
 /// was (drbd_adm_prepare), then a text, if any.
-pub fn role_answer(
-    sequence: u32,
-    command: u8,
-    request: &[u8],
-    code: i32,
-    info: Option<&str>,
-) -> Vec<u8> {
+pub fn role_answer(sequence: u32, command: u8, request: &[u8], code: i32, info: Option<&str>) -> Vec<u8> {
     let mut body = [&request[..4], &code.to_ne_bytes()].concat();
     for (kind, value) in fields(&request[8..]).filter(|(kind, _)| kind & 0x3fff == 2) {
         body.extend(field(kind, value));

@@ -22,18 +22,12 @@ pub struct Tree {
 impl Tree {
     pub fn new() -> Tree {
         let nodes = BTreeMap::from([("/".to_owned(), Node::default())]);
-        Tree {
-            nodes,
-            generation: 0,
-            changed: Vec::new(),
-        }
+        Tree { nodes, generation: 0, changed: Vec::new() }
     }
 
     /// The value of a node.
     pub fn get(&self, path: &str) -> Option<Vec<u8>> {
-        self.nodes
-            .get(&absolute(path))
-            .map(|node| node.value.clone())
+        self.nodes.get(&absolute(path)).map(|node| node.value.clone())
     }
 
     /// Writes a node, and its parents where they are missing.
@@ -81,28 +75,16 @@ impl Tree {
     /// The children of a node, each ended by a NUL.
     pub fn children(&self, path: &str) -> Option<Vec<u8>> {
         self.nodes.get(path)?;
-        let inside = if path == "/" {
-            path.to_owned()
-        } else {
-            format!("{path}/")
-        };
-        let names = self
-            .nodes
-            .keys()
-            .filter_map(|node| node.strip_prefix(&inside));
+        let inside = if path == "/" { path.to_owned() } else { format!("{path}/") };
+        let names = self.nodes.keys().filter_map(|node| node.strip_prefix(&inside));
         let names = names.filter(|name| !name.is_empty() && !name.contains('/'));
-        Some(
-            names
-                .flat_map(|name| [name.as_bytes(), b"\0"].concat())
-                .collect(),
-        )
+        Some(names.flat_map(|name| [name.as_bytes(), b"\0"].concat()).collect())
     }
 
     /// The children from an offset on, as DIRECTORY_PART answers.
     pub fn part(&self, path: &str, offset: &[u8]) -> Result<Vec<u8>, &'static str> {
-        let offset = std::str::from_utf8(offset)
-            .ok()
-            .and_then(|text| text.trim_end_matches('\0').parse().ok());
+        let offset =
+            std::str::from_utf8(offset).ok().and_then(|text| text.trim_end_matches('\0').parse().ok());
         let offset: usize = offset.ok_or("EINVAL")?;
         let names = self.children(path).ok_or("ENOENT")?;
         let mut reply = format!("{}\0", self.generation_of(path).unwrap()).into_bytes();
@@ -122,11 +104,7 @@ impl Tree {
 
 /// A path with the implicit one before it.
 pub fn absolute(path: &str) -> String {
-    if path.starts_with(['/', '@']) {
-        path.to_owned()
-    } else {
-        format!("/local/domain/0/{path}")
-    }
+    if path.starts_with(['/', '@']) { path.to_owned() } else { format!("/local/domain/0/{path}") }
 }
 
 /// The path of the node above.

@@ -3,12 +3,7 @@
 //! code with the client, so that a misreading of one is not a misreading of both.
 
 // Each test binary uses another part of it.
-#![allow(
-    dead_code,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::expect_used
-)]
+#![allow(dead_code, clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -81,19 +76,10 @@ impl Xenstored {
         std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
         let listener = UnixListener::bind(socket).unwrap();
         let (tree, faults) = (Tree::new(), Faults::default());
-        let shared = Shared {
-            tree,
-            watches: Vec::new(),
-            faults,
-            counts: BTreeMap::new(),
-        };
+        let shared = Shared { tree, watches: Vec::new(), faults, counts: BTreeMap::new() };
         let shared = Arc::new(Mutex::new(shared));
         let ending = Arc::new(AtomicBool::new(false));
-        let daemon = Xenstored {
-            socket: socket.to_owned(),
-            shared: shared.clone(),
-            ending: ending.clone(),
-        };
+        let daemon = Xenstored { socket: socket.to_owned(), shared: shared.clone(), ending: ending.clone() };
         std::thread::spawn(move || {
             for (number, stream) in listener.incoming().enumerate() {
                 if ending.load(Ordering::SeqCst) {
@@ -127,10 +113,7 @@ impl Xenstored {
 
     /// The value of a node, as text.
     pub fn get(&self, path: &str) -> Option<String> {
-        self.lock()
-            .tree
-            .get(path)
-            .map(|value| String::from_utf8_lossy(&value).into_owned())
+        self.lock().tree.get(path).map(|value| String::from_utf8_lossy(&value).into_owned())
     }
 
     /// How many requests of an operation have come.
@@ -155,10 +138,7 @@ impl Xenstored {
 
     /// Runs `hook` before each `op` on `path`: something that happens in between.
     pub fn before(&self, op: u32, path: &str, hook: impl FnMut(&mut Tree) + Send + 'static) {
-        self.lock()
-            .faults
-            .hooks
-            .push((op, absolute(path), Box::new(hook)));
+        self.lock().faults.hooks.push((op, absolute(path), Box::new(hook)));
     }
 
     /// Does not resolve relative paths, like the daemon of Xen 4.0.
@@ -184,13 +164,10 @@ impl Shared {
         for changed in std::mem::take(&mut self.tree.changed) {
             for watch in &self.watches {
                 let root = absolute(&watch.path);
-                let below = changed
-                    .strip_prefix(&root)
-                    .filter(|rest| rest.is_empty() || rest.starts_with('/'));
+                let below =
+                    changed.strip_prefix(&root).filter(|rest| rest.is_empty() || rest.starts_with('/'));
                 // The removal of a parent is one of the node, too.
-                let above = root
-                    .strip_prefix(&changed)
-                    .is_some_and(|rest| rest.starts_with('/'));
+                let above = root.strip_prefix(&changed).is_some_and(|rest| rest.starts_with('/'));
                 match below {
                     Some(rest) => watch.send(&format!("{}{rest}", watch.path)),
                     None if above && self.tree.get(&changed).is_none() => watch.send(&watch.path),
@@ -210,13 +187,8 @@ impl Watch {
 
 /// Sends a message; a client that has gone is its own affair.
 fn send(stream: &Mutex<UnixStream>, [kind, request, transaction]: [u32; 3], payload: &[u8]) {
-    let header = [kind, request, transaction, payload.len() as u32]
-        .map(u32::to_ne_bytes)
-        .concat();
-    let _ = stream
-        .lock()
-        .unwrap()
-        .write_all(&[&header, payload].concat());
+    let header = [kind, request, transaction, payload.len() as u32].map(u32::to_ne_bytes).concat();
+    let _ = stream.lock().unwrap().write_all(&[&header, payload].concat());
 }
 
 /// What a transaction has seen and done; it is done again on the tree at its commit.
@@ -250,14 +222,7 @@ const OK: &[u8] = b"OK\0";
 impl Connection {
     fn new(number: u64, stream: UnixStream, shared: Arc<Mutex<Shared>>) -> Connection {
         let output = Arc::new(Mutex::new(stream.try_clone().unwrap()));
-        Connection {
-            number,
-            input: stream,
-            output,
-            shared,
-            transactions: BTreeMap::new(),
-            started: 0,
-        }
+        Connection { number, input: stream, output, shared, transactions: BTreeMap::new(), started: 0 }
     }
 
     fn serve(mut self) {
@@ -266,11 +231,7 @@ impl Connection {
                 break;
             }
         }
-        self.shared
-            .lock()
-            .unwrap()
-            .watches
-            .retain(|watch| watch.connection != self.number);
+        self.shared.lock().unwrap().watches.retain(|watch| watch.connection != self.number);
         let _ = self.input.shutdown(std::net::Shutdown::Both);
     }
 
@@ -284,19 +245,10 @@ impl Connection {
         }
         let mut payload = vec![0; len];
         self.input.read_exact(&mut payload).ok()?;
-        let end = payload
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(payload.len());
+        let end = payload.iter().position(|byte| *byte == 0).unwrap_or(payload.len());
         let path = String::from_utf8_lossy(&payload[..end]).into_owned();
         let rest = payload.get(end + 1..).unwrap_or_default().to_vec();
-        Some(Request {
-            op: word(0),
-            number: word(1),
-            transaction: word(2),
-            path,
-            rest,
-        })
+        Some(Request { op: word(0), number: word(1), transaction: word(2), path, rest })
     }
 
     /// Answers a request; false closes the connection.
@@ -305,11 +257,7 @@ impl Connection {
         let mut guard = shared.lock().unwrap();
         let count = guard.counts.entry(request.op).or_default();
         *count += 1;
-        if guard
-            .faults
-            .close
-            .is_some_and(|at| at == (request.op, guard.counts[&request.op]))
-        {
+        if guard.faults.close.is_some_and(|at| at == (request.op, guard.counts[&request.op])) {
             return false;
         }
         if let Some(delay) = guard.faults.delay {
@@ -322,11 +270,7 @@ impl Connection {
             Ok(payload) => (request.op, payload.clone()),
             Err(error) => (op::ERROR, format!("{error}\0").into_bytes()),
         };
-        send(
-            &self.output,
-            [kind, request.number, request.transaction],
-            &payload,
-        );
+        send(&self.output, [kind, request.number, request.transaction], &payload);
         if request.op == op::WATCH && reply.is_ok() {
             guard.watches.last().unwrap().send(&request.path);
         }
@@ -349,12 +293,7 @@ impl Connection {
             return Err("EINVAL");
         }
         let path = absolute(&request.path);
-        run_hooks(
-            &mut shared.faults.hooks,
-            request.op,
-            &path,
-            &mut shared.tree,
-        );
+        run_hooks(&mut shared.faults.hooks, request.op, &path, &mut shared.tree);
         let mut errors = shared.faults.errors.iter();
         if let Some((_, _, error)) = errors.find(|(op, at, _)| (*op, at) == (request.op, &path)) {
             return Err(error);
@@ -369,21 +308,13 @@ impl Connection {
     fn start(&mut self, tree: &Tree) -> Vec<u8> {
         self.started += 1;
         let (base, tree) = (tree.clone(), tree.clone());
-        let transaction = Transaction {
-            base,
-            tree,
-            seen: BTreeMap::new(),
-            changes: Vec::new(),
-        };
+        let transaction = Transaction { base, tree, seen: BTreeMap::new(), changes: Vec::new() };
         self.transactions.insert(self.started, transaction);
         format!("{}\0", self.started).into_bytes()
     }
 
     fn in_transaction(&mut self, request: &Request, path: &str) -> Reply {
-        let transaction = self
-            .transactions
-            .get_mut(&request.transaction)
-            .ok_or("ENOENT")?;
+        let transaction = self.transactions.get_mut(&request.transaction).ok_or("ENOENT")?;
         let mut touched = vec![path.to_owned()];
         if matches!(request.op, op::WRITE | op::MKDIR | op::RM) {
             touched.push(parent(path));
@@ -398,19 +329,12 @@ impl Connection {
     }
 
     fn end(&mut self, shared: &mut Shared, request: &Request) -> Reply {
-        let transaction = self
-            .transactions
-            .remove(&request.transaction)
-            .ok_or("ENOENT")?;
+        let transaction = self.transactions.remove(&request.transaction).ok_or("ENOENT")?;
         if request.path == "F" {
             return Ok(OK.to_vec());
         }
         let tree = &mut shared.tree;
-        if transaction
-            .seen
-            .iter()
-            .any(|(node, generation)| tree.generation_of(node) != *generation)
-        {
+        if transaction.seen.iter().any(|(node, generation)| tree.generation_of(node) != *generation) {
             return Err("EAGAIN");
         }
         for (path, value) in transaction.changes {
@@ -423,10 +347,8 @@ impl Connection {
     }
 
     fn set_watch(&self, shared: &mut Shared, request: &Request) -> Reply {
-        let token =
-            String::from_utf8_lossy(request.rest.strip_suffix(b"\0").ok_or("EINVAL")?).into_owned();
-        let same =
-            |w: &Watch| w.connection == self.number && w.path == request.path && w.token == token;
+        let token = String::from_utf8_lossy(request.rest.strip_suffix(b"\0").ok_or("EINVAL")?).into_owned();
+        let same = |w: &Watch| w.connection == self.number && w.path == request.path && w.token == token;
         let existing = shared.watches.iter().position(same);
         match (request.op, existing) {
             (op::WATCH, Some(_)) => return Err("EEXIST"),
@@ -444,10 +366,7 @@ impl Connection {
 }
 
 fn run_hooks(hooks: &mut [(u32, String, Hook)], op: u32, path: &str, tree: &mut Tree) {
-    for (_, _, hook) in hooks
-        .iter_mut()
-        .filter(|(on, at, _)| *on == op && (at == path || path.is_empty()))
-    {
+    for (_, _, hook) in hooks.iter_mut().filter(|(on, at, _)| *on == op && (at == path || path.is_empty())) {
         hook(tree);
     }
 }
@@ -457,11 +376,7 @@ fn on_tree(tree: &mut Tree, request: &Request, path: &str) -> Reply {
         op::READ => tree.get(path).ok_or("ENOENT"),
         op::DIRECTORY => {
             let names = tree.children(path).ok_or("ENOENT")?;
-            if names.len() > PAYLOAD_MAX {
-                Err("E2BIG")
-            } else {
-                Ok(names)
-            }
+            if names.len() > PAYLOAD_MAX { Err("E2BIG") } else { Ok(names) }
         }
         op::DIRECTORY_PART => tree.part(path, &request.rest),
         op::WRITE => {

@@ -145,24 +145,13 @@ mod tests {
             assert!(window[0].0 < window[1].0, "{window:?}");
         }
         assert_eq!(describe(-77), "(-77) unknown code");
-        assert_eq!(
-            describe(-12),
-            "(-12) DEVICE_IN_USE: the device is held open"
-        );
+        assert_eq!(describe(-12), "(-12) DEVICE_IN_USE: the device is held open");
     }
 
     #[test]
     fn only_what_heals_by_itself_is_asked_again() {
-        assert!(
-            [-1, -12, -18, -19]
-                .iter()
-                .all(|code| retry(*code) == Retry::Patiently)
-        );
+        assert!([-1, -12, -18, -19].iter().all(|code| retry(*code) == Retry::Patiently));
         assert!([-10, 129].iter().all(|code| retry(*code) == Retry::Once));
-        assert!(
-            [0, -2, -7, -11, -13, -20, -99, 127, 162]
-                .iter()
-                .all(|code| retry(*code) == Retry::Never)
-        );
+        assert!([0, -2, -7, -11, -13, -20, -99, 127, 162].iter().all(|code| retry(*code) == Retry::Never));
     }
 }

@@ -34,18 +34,10 @@ pub struct Fields<'a> {
 impl<'a> Message<'a> {
     /// Splits what follows the genlmsghdr.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
-        let (minor, rest) = bytes
-            .split_first_chunk()
-            .context("drbd message without a header")?;
-        let (code, rest) = rest
-            .split_first_chunk()
-            .context("drbd message without a return code")?;
+        let (minor, rest) = bytes.split_first_chunk().context("drbd message without a header")?;
+        let (code, rest) = rest.split_first_chunk().context("drbd message without a return code")?;
         let nests = list(rest).context("drbd message")?;
-        Ok(Message {
-            minor: u32::from_ne_bytes(*minor),
-            code: i32::from_ne_bytes(*code),
-            nests,
-        })
+        Ok(Message { minor: u32::from_ne_bytes(*minor), code: i32::from_ne_bytes(*code), nests })
     }
 
     /// The first nest of this number, called `name` in errors.
@@ -54,27 +46,16 @@ impl<'a> Message<'a> {
     }
 
     /// Every nest of this number.
-    pub fn all(
-        &self,
-        (kind, nest): (u16, &'static str),
-    ) -> impl Iterator<Item = Result<Fields<'a>>> {
+    pub fn all(&self, (kind, nest): (u16, &'static str)) -> impl Iterator<Item = Result<Fields<'a>>> {
         let values = self.nests.iter().filter(move |(number, _)| *number == kind);
-        values.map(move |(_, bytes)| {
-            Ok(Fields {
-                nest,
-                fields: list(bytes).context(nest)?,
-            })
-        })
+        values.map(move |(_, bytes)| Ok(Fields { nest, fields: list(bytes).context(nest)? }))
     }
 }
 
 impl<'a> Fields<'a> {
     /// The value of a field.
     pub fn bytes(&self, (kind, _): (u16, &str)) -> Option<&'a [u8]> {
-        self.fields
-            .iter()
-            .find(|(number, _)| *number == kind)
-            .map(|(_, value)| *value)
+        self.fields.iter().find(|(number, _)| *number == kind).map(|(_, value)| *value)
     }
 
     /// A field that must be there, as a number.
@@ -100,24 +81,16 @@ impl<'a> Fields<'a> {
     }
 
     fn present(&self, field: (u16, &str)) -> Result<&'a [u8]> {
-        self.bytes(field)
-            .ok_or_else(|| anyhow!("{} without {}", self.nest, field.1))
+        self.bytes(field).ok_or_else(|| anyhow!("{} without {}", self.nest, field.1))
     }
 
     fn wrong(&self, field: (u16, &str), value: &[u8]) -> anyhow::Error {
-        anyhow!(
-            "{}.{} has {} bytes that do not fit its type",
-            self.nest,
-            field.1,
-            value.len()
-        )
+        anyhow!("{}.{} has {} bytes that do not fit its type", self.nest, field.1, value.len())
     }
 }
 
 fn list(bytes: &[u8]) -> Result<Vec<(u16, &[u8])>> {
-    attributes(bytes)
-        .collect::<Result<_, _>>()
-        .map_err(|error| anyhow!(error))
+    attributes(bytes).collect::<Result<_, _>>().map_err(|error| anyhow!(error))
 }
 
 /// A request about `minor`, with the resource's name for the module to filter or check by.

@@ -59,19 +59,14 @@ fn why_absent(proc_drbd: Option<&str>) -> String {
     let Some(text) = proc_drbd else {
         return "the drbd module is not loaded: run modprobe drbd".into();
     };
-    let version = text
-        .strip_prefix("version: ")
-        .and_then(|rest| rest.split_whitespace().next());
+    let version = text.strip_prefix("version: ").and_then(|rest| rest.split_whitespace().next());
     match version {
         Some(version) if version.starts_with("8.3.") => {
-            format!(
-                "DRBD {version} has no generic netlink: it is not served, upgrade to 8.4 or newer"
-            )
+            format!("DRBD {version} has no generic netlink: it is not served, upgrade to 8.4 or newer")
         }
         Some(version) => format!("DRBD {version} is loaded and has no generic netlink family"),
         None => {
-            "/proc/drbd is there and names no version, and there is no generic netlink family drbd"
-                .into()
+            "/proc/drbd is there and names no version, and there is no generic netlink family drbd".into()
         }
     }
 }
@@ -116,17 +111,11 @@ mod tests {
 
     #[test]
     fn a_missing_family_is_explained() {
-        assert_eq!(
-            why_absent(None),
-            "the drbd module is not loaded: run modprobe drbd"
-        );
+        assert_eq!(why_absent(None), "the drbd module is not loaded: run modprobe drbd");
         let old = "version: 8.3.11 (api:88/proto:86-96)\nsrcversion: 1\n";
         assert!(why_absent(Some(old)).starts_with("DRBD 8.3.11 has no generic netlink: "));
         let new = "version: 8.4.11 (api:1/proto:86-101)\n";
-        assert_eq!(
-            why_absent(Some(new)),
-            "DRBD 8.4.11 is loaded and has no generic netlink family"
-        );
+        assert_eq!(why_absent(Some(new)), "DRBD 8.4.11 is loaded and has no generic netlink family");
         assert!(why_absent(Some("")).contains("names no version"));
     }
 }

@@ -118,19 +118,13 @@ mod tests {
 
     #[test]
     fn a_socket_without_agreement_is_not_connected() {
-        assert_eq!(
-            (connection(9), replication(9)),
-            (ConnectionState::Connecting, ReplicationState::Off)
-        );
+        assert_eq!((connection(9), replication(9)), (ConnectionState::Connecting, ReplicationState::Off));
         assert_eq!(
             (connection(10), replication(10)),
             (ConnectionState::Connected, ReplicationState::Established)
         );
         let resync = ReplicationState::Busy("SyncTarget");
-        assert_eq!(
-            (connection(17), replication(17)),
-            (ConnectionState::Connected, resync)
-        );
+        assert_eq!((connection(17), replication(17)), (ConnectionState::Connected, resync));
     }
 
     #[test]

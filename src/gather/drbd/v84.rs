@@ -85,13 +85,8 @@ struct VolumeStatus {
 pub fn resources(genl: &Genl, family: Family, only: Option<&str>) -> Result<Vec<Resource>> {
     for _ in 0..ATTEMPTS {
         let found = genl.dump(family, GET_RESOURCES, &request(NO_MINOR, None)?);
-        let found = found
-            .map_err(explain)
-            .context("cannot list drbd's resources")?;
-        let mut found = found
-            .iter()
-            .map(|bytes| resource(bytes))
-            .collect::<Result<Vec<_>>>()?;
+        let found = found.map_err(explain).context("cannot list drbd's resources")?;
+        let mut found = found.iter().map(|bytes| resource(bytes)).collect::<Result<Vec<_>>>()?;
         found.retain(|resource| only.is_none_or(|name| name == resource.name));
         if let Some(complete) = assemble(found, statuses(genl, family, only)?) {
             return Ok(complete);
@@ -114,24 +109,13 @@ fn statuses(genl: &Genl, family: Family, only: Option<&str>) -> Result<Vec<Statu
 /// Neither dump tells when it left out the rest because the resource that it
 /// had come to was removed (drbd_nl.c:3233): that also shows here.
 pub(super) fn assemble(mut found: Vec<Resource>, statuses: Vec<Status>) -> Option<Vec<Resource>> {
-    let known = |status: &Status| {
-        found
-            .iter()
-            .any(|resource| resource.name == status.resource)
-    };
+    let known = |status: &Status| found.iter().any(|resource| resource.name == status.resource);
     if !statuses.iter().all(known) {
         return None;
     }
     for resource in &mut found {
-        let own: Vec<_> = statuses
-            .iter()
-            .filter(|status| status.resource == resource.name)
-            .collect();
-        resource.volumes = own
-            .iter()
-            .filter_map(|status| status.volume.as_ref())
-            .map(volume)
-            .collect();
+        let own: Vec<_> = statuses.iter().filter(|status| status.resource == resource.name).collect();
+        resource.volumes = own.iter().filter_map(|status| status.volume.as_ref()).map(volume).collect();
         resource.connections = connection(&own).into_iter().collect();
         let highest = highest(resource.volumes.iter().map(|volume| &volume.role));
         if own.is_empty() || highest.is_some_and(|role| role != resource.role) {
@@ -155,10 +139,7 @@ fn volume(status: &VolumeStatus) -> Volume {
 /// volumes. They share one socket, but agree with the peer one by one: the one
 /// that is furthest from it counts.
 fn connection(own: &[&Status]) -> Option<Connection> {
-    let volumes: Vec<_> = own
-        .iter()
-        .filter_map(|status| status.volume.as_ref())
-        .collect();
+    let volumes: Vec<_> = own.iter().filter_map(|status| status.volume.as_ref()).collect();
     let lowest = volumes.iter().map(|volume| volume.states.conn).min()?;
     let first = own.first()?;
     Some(Connection {
@@ -216,9 +197,7 @@ fn write_ordering(message: &Message) -> Result<WriteOrdering> {
         1 => Ok(WriteOrdering::Drain),
         2 => Ok(WriteOrdering::Flush),
         3 => Ok(WriteOrdering::Barrier),
-        other => Err(anyhow!(
-            "drbd tells write ordering {other}, known are 0 to 3"
-        )),
+        other => Err(anyhow!("drbd tells write ordering {other}, known are 0 to 3")),
     }
 }
 
@@ -227,15 +206,10 @@ pub(super) fn status(bytes: &[u8]) -> Result<Status> {
     let message = successful(bytes)?;
     let context = needed(&message, CFG_CONTEXT)?;
     let net = message.nest(NET_CONF)?;
-    let net = net
-        .as_ref()
-        .context("drbd has no network configuration for it");
+    let net = net.as_ref().context("drbd has no network configuration for it");
     let (protocol, two_primaries) = match net {
         Ok(net) => (protocol(net).into(), net.flag(TWO_PRIMARIES).into()),
-        Err(why) => (
-            Known::Unknown(why.to_string()),
-            Known::Unknown(why.to_string()),
-        ),
+        Err(why) => (Known::Unknown(why.to_string()), Known::Unknown(why.to_string())),
     };
     Ok(Status {
         resource: context.text(CTX_RESOURCE_NAME)?,
@@ -272,10 +246,7 @@ fn protocol(net: &Fields) -> Result<Protocol> {
 /// A socket address as drbd.conf writes it; the bytes in hex where it is neither IPv4 nor IPv6.
 fn address(bytes: &[u8]) -> String {
     let family = bytes.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes));
-    let port = bytes
-        .get(2..4)
-        .and_then(|port| port.try_into().ok())
-        .map(u16::from_be_bytes);
+    let port = bytes.get(2..4).and_then(|port| port.try_into().ok()).map(u16::from_be_bytes);
     let four: Option<[u8; 4]> = bytes.get(4..8).and_then(|ip| ip.try_into().ok());
     let six: Option<[u8; 16]> = bytes.get(8..24).and_then(|ip| ip.try_into().ok());
     match (family.map(i32::from), port, four, six) {
@@ -291,28 +262,16 @@ fn address(bytes: &[u8]) -> String {
 
 fn successful(bytes: &[u8]) -> Result<Message<'_>> {
     let message = Message::parse(bytes)?;
-    ensure!(
-        message.code == codes::NO_ERROR,
-        "drbd answers {}",
-        codes::describe(message.code)
-    );
+    ensure!(message.code == codes::NO_ERROR, "drbd answers {}", codes::describe(message.code));
     Ok(message)
 }
 
 fn needed<'a>(message: &Message<'a>, name: Name) -> Result<Fields<'a>> {
-    message
-        .nest(name)?
-        .with_context(|| format!("drbd's message has no {}", name.1))
+    message.nest(name)?.with_context(|| format!("drbd's message has no {}", name.1))
 }
 
 /// Asks once for `role`.
-pub fn set_role(
-    genl: &mut Genl,
-    family: Family,
-    minor: u32,
-    name: &str,
-    role: &Role,
-) -> Result<Answer> {
+pub fn set_role(genl: &mut Genl, family: Family, minor: u32, name: &str, role: &Role) -> Result<Answer> {
     let command = match role {
         Role::Primary => PRIMARY,
         Role::Secondary => SECONDARY,
@@ -326,11 +285,7 @@ pub fn set_role(
 /// Decodes the answer to a role change of `minor`.
 pub(super) fn interpret(bytes: &[u8], minor: u32) -> Result<Answer> {
     let message = Message::parse(bytes)?;
-    ensure!(
-        message.minor == minor,
-        "drbd answers about minor {}",
-        message.minor
-    );
+    ensure!(message.minor == minor, "drbd answers about minor {}", message.minor);
     match message.code {
         codes::NOTHING_TO_DO => Ok(Answer::NothingToDo),
         // 1, 3, 4: the kinds of success of a state change; drbdsetup takes 101 for one too.
@@ -338,11 +293,7 @@ pub(super) fn interpret(bytes: &[u8], minor: u32) -> Result<Answer> {
         code => {
             let texts = message.all(CFG_REPLY).map(|reply| reply?.text(INFO_TEXT));
             let info = texts.collect::<Result<_>>()?;
-            Ok(Answer::Refused {
-                code,
-                text: codes::describe(code),
-                info,
-            })
+            Ok(Answer::Refused { code, text: codes::describe(code), info })
         }
     }
 }

@@ -5,11 +5,7 @@ use crate::facts::{ConnectionState, DiskState, ReplicationState};
 
 macro_rules! fixture {
     ($name:literal) => {
-        payload(include_str!(concat!(
-            "../../../tests/fixtures/netlink-8.4/",
-            $name,
-            ".hex"
-        )))
+        payload(include_str!(concat!("../../../tests/fixtures/netlink-8.4/", $name, ".hex")))
     };
 }
 
@@ -22,11 +18,7 @@ fn payload(hex: &str) -> Vec<u8> {
 
 fn refusal(code: i32, info: &[&str]) -> Answer {
     let info = info.iter().map(ToString::to_string).collect();
-    Answer::Refused {
-        code,
-        text: codes::describe(code),
-        info,
-    }
+    Answer::Refused { code, text: codes::describe(code), info }
 }
 
 #[test]
@@ -48,12 +40,7 @@ fn a_connected_primary() {
     let expected = Resource {
         name: "drbdvm".into(),
         role: Role::Primary,
-        suspended: Suspended {
-            user: false,
-            no_data: false,
-            fencing: false,
-            quorum: false,
-        },
+        suspended: Suspended { user: false, no_data: false, fencing: false, quorum: false },
         write_ordering: Known::Is(WriteOrdering::Flush),
         volumes: vec![Volume {
             number: 0,
@@ -71,20 +58,14 @@ fn a_connected_primary() {
 fn an_unconfigured_minor_is_diskless_and_standalone() {
     let status = status(&fixture!("status_unconfigured")).unwrap();
     let connection = connection(&[&status]).unwrap();
-    assert_eq!(
-        (connection.peer.as_str(), connection.state),
-        ("peer", ConnectionState::StandAlone)
-    );
+    assert_eq!((connection.peer.as_str(), connection.state), ("peer", ConnectionState::StandAlone));
     assert_eq!(connection.peer_role, Role::Unknown);
     assert_eq!(connection.peer_volumes[0].disk, DiskState::DUnknown);
     let why = Known::Unknown("drbd has no network configuration for it".into());
     assert_eq!(connection.protocol, why);
     let volume = volume(&status.volume.unwrap());
     assert_eq!((volume.minor, volume.role), (3, Role::Secondary));
-    assert_eq!(
-        (volume.disk, volume.backing_device),
-        (DiskState::Diskless, None)
-    );
+    assert_eq!((volume.disk, volume.backing_device), (DiskState::Diskless, None));
 }
 
 #[test]
@@ -92,16 +73,8 @@ fn dumps_that_contradict_each_other_are_read_again() {
     let found = || resource(&fixture!("resources")).unwrap();
     let primary = || status(&fixture!("status")).unwrap();
     let secondary = status(&fixture!("status_secondary")).unwrap();
-    assert_eq!(
-        assemble(vec![found()], vec![secondary]),
-        None,
-        "demoted in between"
-    );
-    assert_eq!(
-        assemble(vec![], vec![primary()]),
-        None,
-        "created in between"
-    );
+    assert_eq!(assemble(vec![found()], vec![secondary]), None, "demoted in between");
+    assert_eq!(assemble(vec![], vec![primary()]), None, "created in between");
     assert_eq!(assemble(vec![found()], vec![]), None, "removed in between");
     assert_eq!(assemble(vec![], vec![]), Some(vec![]));
 }
@@ -115,28 +88,16 @@ fn the_volume_furthest_from_the_peer_speaks_for_the_connection() {
     let connection = connection(&[&first, &second]).unwrap();
     assert_eq!(connection.state, ConnectionState::Connecting);
     assert_eq!(connection.peer_role, Role::Secondary);
-    assert_eq!(
-        connection.peer_volumes[1].replication,
-        ReplicationState::Off
-    );
+    assert_eq!(connection.peer_volumes[1].replication, ReplicationState::Off);
 }
 
 #[test]
 fn answers_to_role_changes() {
     assert_eq!(interpret(&fixture!("primary"), 3).unwrap(), Answer::Done);
     assert_eq!(interpret(&fixture!("secondary"), 3).unwrap(), Answer::Done);
-    assert_eq!(
-        interpret(&fixture!("primary_already"), 3).unwrap(),
-        Answer::NothingToDo
-    );
-    assert_eq!(
-        interpret(&fixture!("primary_refused_peer_primary"), 3).unwrap(),
-        refusal(-1, &[])
-    );
-    assert_eq!(
-        interpret(&fixture!("secondary_refused_open"), 3).unwrap(),
-        refusal(-12, &[])
-    );
+    assert_eq!(interpret(&fixture!("primary_already"), 3).unwrap(), Answer::NothingToDo);
+    assert_eq!(interpret(&fixture!("primary_refused_peer_primary"), 3).unwrap(), refusal(-1, &[]));
+    assert_eq!(interpret(&fixture!("secondary_refused_open"), 3).unwrap(), refusal(-12, &[]));
     let unknown = interpret(&fixture!("primary_unknown"), 77).unwrap();
     assert_eq!(unknown, refusal(127, &["unknown minor"]));
     let error = interpret(&fixture!("primary"), 4).unwrap_err();
@@ -153,11 +114,7 @@ fn numbers_of_no_known_meaning_are_refusals() {
 
 #[test]
 fn the_request_is_a_minor_and_a_name_and_no_force() {
-    let expected = [
-        &[3, 0, 0, 0, 0, 0, 0, 0][..],
-        b"\x10\0\x02\x80\x0b\0\x02\0drbdvm\0\0",
-    ]
-    .concat();
+    let expected = [&[3, 0, 0, 0, 0, 0, 0, 0][..], b"\x10\0\x02\x80\x0b\0\x02\0drbdvm\0\0"].concat();
     assert_eq!(request(3, Some("drbdvm")).unwrap(), expected);
     for name in ["", "a\0b", &"x".repeat(128)] {
         assert!(request(3, Some(name)).is_err(), "{name:?}");
@@ -171,18 +128,12 @@ fn what_is_missing_is_named() {
     let error = resource(&full[..24]).unwrap_err();
     assert_eq!(error.to_string(), "drbd's message has no RESOURCE_INFO");
     let error = status(&fixture!("primary_unknown")).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "drbd answers (127) MINOR_INVALID: no such minor"
-    );
+    assert_eq!(error.to_string(), "drbd answers (127) MINOR_INVALID: no such minor");
 }
 
 #[test]
 fn addresses() {
-    assert_eq!(
-        address(b"\x02\0\x1e\x70\x0a\0\0\x02\0\0\0\0\0\0\0\0"),
-        "10.0.0.2:7792"
-    );
+    assert_eq!(address(b"\x02\0\x1e\x70\x0a\0\0\x02\0\0\0\0\0\0\0\0"), "10.0.0.2:7792");
     let six = b"\x0a\0\x1e\x70\0\0\0\0\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0";
     assert_eq!(address(six), "[fd00::1]:7792");
     assert_eq!(address(b"\x1b\0\x01"), "1b0001");
@@ -208,11 +159,7 @@ fn no_truncation_panics() {
 
 #[test]
 fn no_single_wrong_byte_panics() {
-    for original in [
-        fixture!("resources"),
-        fixture!("status"),
-        fixture!("primary_unknown"),
-    ] {
+    for original in [fixture!("resources"), fixture!("status"), fixture!("primary_unknown")] {
         for at in 0..original.len() {
             for wrong in [0, 1, 0x7f, 0x80, 0xff] {
                 let mut bytes = original.clone();

@@ -44,10 +44,7 @@ mod tests {
         let inner = attribute(2, b"abc\0").unwrap();
         let outer = nest(7, &inner).unwrap();
         assert_eq!(outer[2..4], 0x8007_u16.to_ne_bytes());
-        assert_eq!(
-            attributes(&outer).collect::<Result<Vec<_>, _>>(),
-            Ok(vec![(7, &inner[..])])
-        );
+        assert_eq!(attributes(&outer).collect::<Result<Vec<_>, _>>(), Ok(vec![(7, &inner[..])]));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use crate::host::Deadline;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, SockaddrLike, UnixAddr,
-    connect, recv, send, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, SockaddrLike, UnixAddr, connect,
+    recv, send, setsockopt, socket, sockopt,
 };
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
@@ -25,8 +25,7 @@ impl Socket {
     /// The kernel's generic netlink where `root` is `/`, else `ROOT/run/generic-netlink`.
     pub fn connect(root: &Path) -> Result<Self, Error> {
         if root == Path::new("/") {
-            return Self::kernel()
-                .map_err(|errno| Error::Unreachable("generic netlink".into(), errno));
+            return Self::kernel().map_err(|errno| Error::Unreachable("generic netlink".into(), errno));
         }
         let path = root.join("run/generic-netlink");
         Self::stand_in(&path).map_err(|errno| Error::Unreachable(path.display().to_string(), errno))
@@ -34,23 +33,13 @@ impl Socket {
 
     fn kernel() -> nix::Result<Self> {
         let protocol = SockProtocol::NetlinkGeneric;
-        let fd = socket(
-            AddressFamily::Netlink,
-            SockType::Raw,
-            SockFlag::SOCK_CLOEXEC,
-            protocol,
-        )?;
+        let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
         setsockopt(&fd, sockopt::RcvBuf, &QUEUE)?;
         Self::to(fd, &NetlinkAddr::new(0, 0))
     }
 
     fn stand_in(path: &Path) -> nix::Result<Self> {
-        let fd = socket(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            SockFlag::SOCK_CLOEXEC,
-            None,
-        )?;
+        let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
         Self::to(fd, &UnixAddr::new(path)?)
     }
 
@@ -73,15 +62,9 @@ impl Socket {
         loop {
             self.wait(deadline)?;
             // MSG_TRUNC makes recv return the datagram's length where that is more than fits.
-            match recv(
-                self.0.as_raw_fd(),
-                &mut buffer,
-                MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC,
-            ) {
+            match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC) {
                 Ok(0) => {
-                    return Err(Error::Malformed(
-                        "connection closed before the answer was complete".into(),
-                    ));
+                    return Err(Error::Malformed("connection closed before the answer was complete".into()));
                 }
                 Ok(length) if length > DATAGRAM => {
                     return Err(Error::Malformed(format!("datagram of {length} bytes")));

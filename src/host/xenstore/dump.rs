@@ -22,10 +22,7 @@ impl Dump {
             if line.is_empty() {
                 continue;
             }
-            let error = || Error::Dump {
-                file: file.to_owned(),
-                line: index + 1,
-            };
+            let error = || Error::Dump { file: file.to_owned(), line: index + 1 };
             let (path, value) = parse_line(line).ok_or_else(error)?;
             nodes.insert(absolute(&path), value);
         }
@@ -45,14 +42,9 @@ impl Dump {
     pub(super) fn directory(&self, path: &str) -> Option<Vec<String>> {
         let path = absolute(path);
         let inside = format!("{}/", path.trim_end_matches('/'));
-        let below = self
-            .nodes
-            .range(inside.clone()..)
-            .map_while(|(node, _)| node.strip_prefix(&inside));
-        let names: BTreeSet<&str> = below
-            .filter_map(|rest| rest.split('/').next())
-            .filter(|name| !name.is_empty())
-            .collect();
+        let below = self.nodes.range(inside.clone()..).map_while(|(node, _)| node.strip_prefix(&inside));
+        let names: BTreeSet<&str> =
+            below.filter_map(|rest| rest.split('/').next()).filter(|name| !name.is_empty()).collect();
         if names.is_empty() && !self.nodes.contains_key(&path) {
             return None;
         }
@@ -61,11 +53,7 @@ impl Dump {
 }
 
 fn absolute(path: &str) -> String {
-    if path.starts_with('/') {
-        path.to_owned()
-    } else {
-        format!("{HOME}{path}")
-    }
+    if path.starts_with('/') { path.to_owned() } else { format!("{HOME}{path}") }
 }
 
 type Entry = (String, Result<Vec<u8>, &'static str>);
@@ -76,19 +64,13 @@ fn parse_line(line: &[u8]) -> Option<Entry> {
     let line = std::str::from_utf8(line).ok()?;
     let Some((path, rest)) = line.split_once(" = \"") else {
         let path = line.strip_suffix(':')?.trim_end();
-        return Some((
-            path.to_owned(),
-            Err("the dump was made without being able to read it"),
-        ));
+        return Some((path.to_owned(), Err("the dump was made without being able to read it")));
     };
     // Quotes are not escaped in the value: the last one is its end.
     let (value, permissions) = rest.rsplit_once('"')?;
     let permissions = permissions.trim();
-    let well_formed =
-        permissions.is_empty() || (permissions.starts_with('(') && permissions.ends_with(')'));
-    super::wire::check_path(path)
-        .ok()
-        .filter(|()| well_formed)?;
+    let well_formed = permissions.is_empty() || (permissions.starts_with('(') && permissions.ends_with(')'));
+    super::wire::check_path(path).ok().filter(|()| well_formed)?;
     Some((path.to_owned(), unescape(value)?))
 }
 
@@ -121,9 +103,7 @@ fn unescape(text: &str) -> Option<Result<Vec<u8>, &'static str>> {
 /// A byte in digits; from_str_radix alone would let a sign pass.
 fn number(digits: &str, radix: u32) -> Option<u8> {
     let all_digits = digits.chars().all(|digit| digit.is_digit(radix));
-    u8::from_str_radix(digits, radix)
-        .ok()
-        .filter(|_| all_digits)
+    u8::from_str_radix(digits, radix).ok().filter(|_| all_digits)
 }
 
 #[cfg(test)]
@@ -141,10 +121,7 @@ mod tests {
         );
         assert_eq!(dump.read("name").unwrap(), Some(b"Domain-0".to_vec()));
         assert_eq!(dump.read("/local/domain/1").unwrap(), Some(Vec::new()));
-        assert_eq!(
-            dump.read("/local/domain/1/memory").unwrap(),
-            Some(Vec::new())
-        );
+        assert_eq!(dump.read("/local/domain/1/memory").unwrap(), Some(Vec::new()));
         assert_eq!(dump.read("/local/domain/2").unwrap(), None);
         assert_eq!(dump.directory("/local/domain").unwrap(), ["0", "1"]);
         assert_eq!(dump.directory("/").unwrap(), ["local"]);
@@ -155,18 +132,12 @@ mod tests {
     #[test]
     fn escapes_and_quotes_are_undone() {
         let dump = dump(r#"/a = "1\t\n\r\\ "x" = "y"\x7f\xff\000\007""#);
-        assert_eq!(
-            dump.read("/a").unwrap().unwrap(),
-            b"1\t\n\r\\ \"x\" = \"y\"\x7f\xff\0\x07"
-        );
+        assert_eq!(dump.read("/a").unwrap().unwrap(), b"1\t\n\r\\ \"x\" = \"y\"\x7f\xff\0\x07");
     }
 
     #[test]
     fn permissions_are_passed_over() {
-        assert_eq!(
-            dump("/a = \"1\"  (n0,r1)\n").read("/a").unwrap(),
-            Some(b"1".to_vec())
-        );
+        assert_eq!(dump("/a = \"1\"  (n0,r1)\n").read("/a").unwrap(), Some(b"1".to_vec()));
     }
 
     #[test]
@@ -191,17 +162,9 @@ mod tests {
             "/a b = \"1\"",
             "\u{1}",
         ] {
-            let error = Dump::parse(
-                Path::new("xenstore"),
-                format!("/ok = \"\"\n{bad}\n").as_bytes(),
-            )
-            .err()
-            .unwrap();
-            assert_eq!(
-                error.to_string(),
-                "xenstore: xenstore: line 2 is not `path = \"value\"`",
-                "{bad}"
-            );
+            let error =
+                Dump::parse(Path::new("xenstore"), format!("/ok = \"\"\n{bad}\n").as_bytes()).err().unwrap();
+            assert_eq!(error.to_string(), "xenstore: xenstore: line 2 is not `path = \"value\"`", "{bad}");
         }
         assert!(Dump::parse(Path::new("xenstore"), b"/a = \"\xff\"").is_err());
     }

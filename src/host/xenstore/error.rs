@@ -69,42 +69,23 @@ impl Error {
 impl Cause {
     /// Whether it is certain that the operation did nothing.
     fn is_an_answer(&self) -> bool {
-        matches!(
-            self,
-            Cause::Refused(_) | Cause::Invalid(_) | Cause::ReadOnly | Cause::Unsteady
-        )
+        matches!(self, Cause::Refused(_) | Cause::Invalid(_) | Cause::ReadOnly | Cause::Unsteady)
     }
 
     /// Names the reading operation that failed for this cause.
     pub(super) fn reading(self, path: &str) -> Error {
-        Error::Failed {
-            doing: format!("reading {path}"),
-            changes: false,
-            cause: self,
-        }
+        Error::Failed { doing: format!("reading {path}"), changes: false, cause: self }
     }
 
     /// Names the operation without effect on the tree that failed for this cause.
     pub(super) fn doing(self, what: &str) -> Error {
-        Error::Failed {
-            doing: what.to_owned(),
-            changes: false,
-            cause: self,
-        }
+        Error::Failed { doing: what.to_owned(), changes: false, cause: self }
     }
 
     /// Names the changing operation that failed for this cause.
     pub(super) fn changing(self, what: &str, path: &str) -> Error {
-        let doing = if path.is_empty() {
-            what.to_owned()
-        } else {
-            format!("{what} {path}")
-        };
-        Error::Failed {
-            doing,
-            changes: true,
-            cause: self,
-        }
+        let doing = if path.is_empty() { what.to_owned() } else { format!("{what} {path}") };
+        Error::Failed { doing, changes: true, cause: self }
     }
 }
 
@@ -136,11 +117,7 @@ impl fmt::Display for Error {
                 Ok(())
             }
             Error::Dump { file, line } => {
-                write!(
-                    f,
-                    "{}: line {line} is not `path = \"value\"`",
-                    file.display()
-                )
+                write!(f, "{}: line {line} is not `path = \"value\"`", file.display())
             }
             Error::Failed { doing, cause, .. } => {
                 write!(f, "{doing}: {cause}")?;
@@ -150,10 +127,7 @@ impl fmt::Display for Error {
                 Ok(())
             }
             Error::Contended { attempts } => {
-                write!(
-                    f,
-                    "committing a transaction: others changed the same nodes {attempts} times in a row"
-                )
+                write!(f, "committing a transaction: others changed the same nodes {attempts} times in a row")
             }
         }
     }
@@ -164,9 +138,7 @@ impl fmt::Display for Cause {
         match self {
             Cause::Refused(error) => f.write_str(error),
             Cause::Invalid(why) => f.write_str(why),
-            Cause::ReadOnly => {
-                f.write_str("a file in place of xenstore cannot be changed or watched")
-            }
+            Cause::ReadOnly => f.write_str("a file in place of xenstore cannot be changed or watched"),
             Cause::Unsteady => f.write_str("the directory changed each time while it was read"),
             Cause::Stopped(stop) => stop.fmt(f),
             Cause::Closed => f.write_str("xenstored closed the connection"),

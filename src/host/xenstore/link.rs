@@ -64,12 +64,7 @@ impl Link {
             }
             _ => return Err(Cause::Invalid("neither a socket nor a device".to_owned())),
         };
-        Ok(Link {
-            fd,
-            kind,
-            unsent: Vec::new(),
-            received: Vec::new(),
-        })
+        Ok(Link { fd, kind, unsent: Vec::new(), received: Vec::new() })
     }
 
     pub(super) fn is_socket(&self) -> bool {
@@ -89,11 +84,7 @@ impl Link {
     ///
     /// A message that was sent in part is completed before the next one: the
     /// daemon would take the next for its remainder.
-    pub(super) fn send(
-        &mut self,
-        message: Vec<u8>,
-        deadline: Deadline,
-    ) -> Result<(), (Cause, bool)> {
+    pub(super) fn send(&mut self, message: Vec<u8>, deadline: Deadline) -> Result<(), (Cause, bool)> {
         self.flush(deadline).map_err(|cause| (cause, false))?;
         let len = message.len();
         self.unsent = message;
@@ -149,8 +140,7 @@ impl Link {
     fn wait(&self, readiness: PollFlags, deadline: Deadline) -> Result<(), Cause> {
         let wait = deadline.remaining()?.min(LONGEST_WAIT);
         // Rounded up: a wait of 0 ms in the last millisecond would spin.
-        let timeout =
-            PollTimeout::try_from(wait + Duration::from_millis(1)).unwrap_or(PollTimeout::ZERO);
+        let timeout = PollTimeout::try_from(wait + Duration::from_millis(1)).unwrap_or(PollTimeout::ZERO);
         match poll(&mut [PollFd::new(self.fd.as_fd(), readiness)], timeout) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(errno.into()),
@@ -171,12 +161,7 @@ fn file_type(place: &Path) -> Result<SFlag, Errno> {
 /// queue answers EAGAIN to a nonblocking socket and there is nothing to poll
 /// for, while a blocking one waits as long as SO_SNDTIMEO (unix(7), socket(7)).
 fn connect(place: &Path, deadline: Deadline) -> Result<OwnedFd, Cause> {
-    let fd = socket::socket(
-        AddressFamily::Unix,
-        SockType::Stream,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    )?;
+    let fd = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let address = UnixAddr::new(place)?;
     loop {
         let wait = deadline.remaining()?.min(LONGEST_WAIT);
@@ -202,15 +187,9 @@ mod tests {
 
     fn pair(kind: Kind, socket_type: SockType) -> (Link, OwnedFd) {
         let flags = SockFlag::SOCK_CLOEXEC;
-        let (ours, theirs) =
-            socket::socketpair(AddressFamily::Unix, socket_type, None, flags).unwrap();
+        let (ours, theirs) = socket::socketpair(AddressFamily::Unix, socket_type, None, flags).unwrap();
         fcntl::fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
-        let link = Link {
-            fd: ours,
-            kind,
-            unsent: Vec::new(),
-            received: Vec::new(),
-        };
+        let link = Link { fd: ours, kind, unsent: Vec::new(), received: Vec::new() };
         (link, theirs)
     }
 
@@ -224,10 +203,7 @@ mod tests {
         socket::setsockopt(&link.fd, sockopt::SndBuf, &4608).unwrap();
         let mut begun = 0;
         let stopped = loop {
-            match link.send(
-                request(begun + 1),
-                Deadline::after(Duration::from_millis(100)),
-            ) {
+            match link.send(request(begun + 1), Deadline::after(Duration::from_millis(100))) {
                 Ok(()) => begun += 1,
                 Err(stopped) => break stopped,
             }
@@ -236,12 +212,7 @@ mod tests {
         begun += u32::from(stopped.1);
         let deadline = Deadline::after(Duration::from_secs(10));
         let reader = std::thread::spawn(move || {
-            let mut peer = Link {
-                fd: peer,
-                kind: Kind::Socket,
-                unsent: Vec::new(),
-                received: Vec::new(),
-            };
+            let mut peer = Link { fd: peer, kind: Kind::Socket, unsent: Vec::new(), received: Vec::new() };
             (1..)
                 .map_while(|_| peer.receive(deadline).ok())
                 .map(|message| message.request)
@@ -257,8 +228,7 @@ mod tests {
     fn the_device_is_given_a_message_in_one_write() {
         let (mut link, peer) = pair(Kind::Device, SockType::SeqPacket);
         let message = wire::encode(Op::Write, 1, 0, &vec![b'x'; link.payload_max()]).unwrap();
-        link.send(message.clone(), Deadline::after(Duration::from_secs(10)))
-            .unwrap();
+        link.send(message.clone(), Deadline::after(Duration::from_secs(10))).unwrap();
         let mut buffer = [0; 2 * wire::PAYLOAD_MAX];
         assert_eq!(unistd::read(&peer, &mut buffer).unwrap(), wire::PAYLOAD_MAX);
         assert_eq!(buffer[..wire::PAYLOAD_MAX], message);
@@ -272,10 +242,7 @@ mod tests {
         let (socket, file) = (directory.join("socket"), directory.join("file"));
         let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         std::fs::write(&file, "").unwrap();
-        assert!(matches!(
-            Link::open(&file, soon).err().unwrap(),
-            Cause::Invalid(_)
-        ));
+        assert!(matches!(Link::open(&file, soon).err().unwrap(), Cause::Invalid(_)));
         for place in [socket, PathBuf::from("/dev/null")] {
             let link = Link::open(&place, soon).unwrap();
             assert_eq!(

@@ -76,29 +76,16 @@ impl Xenstore {
             }
         };
         let session = Session::new(Link::open_first(&places, deadline)?);
-        Ok(Xenstore {
-            source: Source::Daemon(RefCell::new(session)),
-            deadline,
-        })
+        Ok(Xenstore { source: Source::Daemon(RefCell::new(session)), deadline })
     }
 
-    fn open_dump(
-        root: &Path,
-        socket: PathBuf,
-        errno: Errno,
-        deadline: Deadline,
-    ) -> Result<Xenstore, Error> {
+    fn open_dump(root: &Path, socket: PathBuf, errno: Errno, deadline: Deadline) -> Result<Xenstore, Error> {
         let file = root.join("xenstore");
         let text = std::fs::read(&file).map_err(|error| {
             let why = Errno::from_raw(error.raw_os_error().unwrap_or_default());
-            Error::Unreachable {
-                tried: vec![(socket, errno.into()), (file.clone(), why.into())],
-            }
+            Error::Unreachable { tried: vec![(socket, errno.into()), (file.clone(), why.into())] }
         })?;
-        Ok(Xenstore {
-            source: Source::Dump(Dump::parse(&file, &text)?),
-            deadline,
-        })
+        Ok(Xenstore { source: Source::Dump(Dump::parse(&file, &text)?), deadline })
     }
 
     /// Bounds everything that follows by another deadline.
@@ -132,17 +119,13 @@ impl Xenstore {
 
     /// Writes a node, and its parents where they are missing.
     pub fn write(&mut self, path: &str, value: &[u8]) -> Result<(), Error> {
-        let session = self
-            .session()
-            .map_err(|cause| cause.changing("writing", path))?;
+        let session = self.session().map_err(|cause| cause.changing("writing", path))?;
         self.view(session).write(path, value)
     }
 
     /// Removes a node and everything below it. It may be missing.
     pub fn rm(&mut self, path: &str) -> Result<(), Error> {
-        let session = self
-            .session()
-            .map_err(|cause| cause.changing("removing", path))?;
+        let session = self.session().map_err(|cause| cause.changing("removing", path))?;
         self.view(session).rm(path)
     }
 
@@ -150,8 +133,7 @@ impl Xenstore {
     ///
     /// `token` comes back in the events.
     pub fn watch(&mut self, path: &str, token: &str) -> Result<(), Error> {
-        self.set_watch(Op::Watch, path, token)
-            .map_err(|cause| cause.doing(&format!("watching {path}")))
+        self.set_watch(Op::Watch, path, token).map_err(|cause| cause.doing(&format!("watching {path}")))
     }
 
     /// Ends a watch. Events that are already under way still come.
@@ -162,14 +144,10 @@ impl Xenstore {
 
     /// Waits for the next event; none when `deadline` is over before there is one.
     pub fn next_event(&mut self, deadline: Deadline) -> Result<Option<Event>, Error> {
-        let event = self
-            .session()
-            .and_then(|session| session.borrow_mut().next_event(deadline));
+        let event = self.session().and_then(|session| session.borrow_mut().next_event(deadline));
         match event {
             Err(Cause::Stopped(Stop::Deadline)) => Ok(None),
-            event => event
-                .map(Some)
-                .map_err(|cause| cause.doing("waiting for a change")),
+            event => event.map(Some).map_err(|cause| cause.doing("waiting for a change")),
         }
     }
 
@@ -180,9 +158,7 @@ impl Xenstore {
         &mut self,
         body: impl FnMut(&mut Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let session = self
-            .session()
-            .map_err(|cause| cause.doing("starting a transaction"))?;
+        let session = self.session().map_err(|cause| cause.doing("starting a transaction"))?;
         transaction::run(self.view(session), body)
     }
 
@@ -195,11 +171,7 @@ impl Xenstore {
     }
 
     fn view<'a>(&self, session: &'a RefCell<Session>) -> View<'a> {
-        View {
-            session,
-            deadline: self.deadline,
-            transaction: 0,
-        }
+        View { session, deadline: self.deadline, transaction: 0 }
     }
 
     fn session(&self) -> Result<&RefCell<Session>, Cause> {
@@ -213,17 +185,6 @@ impl Xenstore {
 /// The order of xs.c and of the paths that distributions build it with.
 fn places(named: &Named) -> Vec<PathBuf> {
     let rundir = named.rundir.as_ref().map(|rundir| rundir.join("socket"));
-    let usual = [
-        "/run/xenstored/socket",
-        "/var/run/xenstored/socket",
-        "/dev/xen/xenbus",
-        "/proc/xen/xenbus",
-    ];
-    named
-        .path
-        .iter()
-        .cloned()
-        .chain(rundir)
-        .chain(usual.map(PathBuf::from))
-        .collect()
+    let usual = ["/run/xenstored/socket", "/var/run/xenstored/socket", "/dev/xen/xenbus", "/proc/xen/xenbus"];
+    named.path.iter().cloned().chain(rundir).chain(usual.map(PathBuf::from)).collect()
 }

@@ -37,13 +37,7 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(link: Link) -> Session {
-        Session {
-            link,
-            last_request: 0,
-            awaited: BTreeMap::new(),
-            events: VecDeque::new(),
-            broken: None,
-        }
+        Session { link, last_request: 0, awaited: BTreeMap::new(), events: VecDeque::new(), broken: None }
     }
 
     /// Whether relative paths may have to be written out: the 4.0 daemon does
@@ -80,11 +74,7 @@ impl Session {
         let mut waiting = BTreeMap::new();
         let mut requests = requests.into_iter().enumerate();
         loop {
-            let next = if waiting.len() < window {
-                requests.next()
-            } else {
-                None
-            };
+            let next = if waiting.len() < window { requests.next() } else { None };
             if let Some((index, request)) = next {
                 waiting.insert(self.send(request, deadline)?, index);
             } else if waiting.is_empty() {
@@ -169,10 +159,9 @@ impl Session {
         match message.kind {
             wire::ERROR => Ok((message.request, Err(wire::string(&message.payload)?))),
             kind if kind == op as u32 => Ok((message.request, Ok(message.payload))),
-            kind => Err(wire::unexpected(&format!(
-                "an answer of type {kind} to a request of type {}",
-                op as u32
-            ))),
+            kind => {
+                Err(wire::unexpected(&format!("an answer of type {kind} to a request of type {}", op as u32)))
+            }
         }
     }
 

@@ -68,12 +68,7 @@ pub(super) fn run<T, E: From<Error>>(
 ) -> Result<T, E> {
     for _ in 0..ATTEMPTS {
         let transaction = start(view).map_err(|cause| cause.doing("starting a transaction"))?;
-        let mut transaction = Transaction {
-            view: View {
-                transaction,
-                ..view
-            },
-        };
+        let mut transaction = Transaction { view: View { transaction, ..view } };
         match body(&mut transaction) {
             Ok(value) => {
                 let committed = transaction.commit();

@@ -22,9 +22,7 @@ pub(super) struct View<'a> {
 
 impl View<'_> {
     pub(super) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
-        self.ask(Op::Read, path, b"")
-            .and_then(present)
-            .map_err(|cause| cause.reading(path))
+        self.ask(Op::Read, path, b"").and_then(present).map_err(|cause| cause.reading(path))
     }
 
     pub(super) fn read_many(&self, paths: &[String]) -> Result<Vec<Option<Vec<u8>>>, Error> {
@@ -32,28 +30,21 @@ impl View<'_> {
             wire::check_path(path).map_err(|cause| cause.reading(path))?;
         }
         let mut answers = self.ask_for_values(paths.iter().map(String::clone).collect())?;
-        let again: Vec<usize> = (0..paths.len())
-            .filter(|i| self.wants_home(&paths[*i], &answers[*i]))
-            .collect();
+        let again: Vec<usize> =
+            (0..paths.len()).filter(|i| self.wants_home(&paths[*i], &answers[*i])).collect();
         let second = self.ask_for_values(again.iter().map(|i| at_home(&paths[*i])).collect())?;
         for (index, answer) in again.into_iter().zip(second) {
             answers[index] = answer;
         }
         let values = paths.iter().zip(answers);
-        values
-            .map(|(path, answer)| present(answer).map_err(|cause| cause.reading(path)))
-            .collect()
+        values.map(|(path, answer)| present(answer).map_err(|cause| cause.reading(path))).collect()
     }
 
     pub(super) fn directory(&self, path: &str) -> Result<Option<Vec<String>>, Error> {
-        let listed = self
-            .ask(Op::Directory, path, b"")
-            .and_then(|answer| match answer {
-                Err(error) if error == "E2BIG" => self.long_directory(path),
-                answer => present(answer)?
-                    .map(|names| wire::strings(&names))
-                    .transpose(),
-            });
+        let listed = self.ask(Op::Directory, path, b"").and_then(|answer| match answer {
+            Err(error) if error == "E2BIG" => self.long_directory(path),
+            answer => present(answer)?.map(|names| wire::strings(&names)).transpose(),
+        });
         listed.map_err(|cause| cause.doing(&format!("listing {path}")))
     }
 
@@ -84,21 +75,13 @@ impl View<'_> {
 
     /// Asks about something other than a path.
     pub(super) fn ask_raw(&self, op: Op, payload: Vec<u8>) -> Result<Answer, Cause> {
-        let request = Request {
-            op,
-            transaction: self.transaction,
-            payload,
-        };
+        let request = Request { op, transaction: self.transaction, payload };
         self.session.borrow_mut().ask(request, self.deadline)
     }
 
     /// Says something whose answer does not matter.
     pub(super) fn tell_raw(&self, op: Op, payload: Vec<u8>) -> Result<(), Cause> {
-        let request = Request {
-            op,
-            transaction: self.transaction,
-            payload,
-        };
+        let request = Request { op, transaction: self.transaction, payload };
         self.session.borrow_mut().tell(request, self.deadline)
     }
 

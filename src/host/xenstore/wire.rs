@@ -42,15 +42,8 @@ pub(super) struct Message {
 }
 
 /// The bytes of a request.
-pub(super) fn encode(
-    op: Op,
-    request: u32,
-    transaction: u32,
-    payload: &[u8],
-) -> Result<Vec<u8>, Cause> {
-    let len = u32::try_from(payload.len())
-        .ok()
-        .filter(|_| payload.len() <= PAYLOAD_MAX);
+pub(super) fn encode(op: Op, request: u32, transaction: u32, payload: &[u8]) -> Result<Vec<u8>, Cause> {
+    let len = u32::try_from(payload.len()).ok().filter(|_| payload.len() <= PAYLOAD_MAX);
     let len = len.ok_or_else(|| too_long(payload.len(), PAYLOAD_MAX))?;
     let mut bytes = Vec::with_capacity(HEADER + payload.len());
     for field in [op as u32, request, transaction, len] {
@@ -62,9 +55,7 @@ pub(super) fn encode(
 
 /// Why a payload of `len` bytes is not sent.
 pub(super) fn too_long(len: usize, limit: usize) -> Cause {
-    Cause::Invalid(format!(
-        "a request of {len} bytes is over the limit of {limit}"
-    ))
+    Cause::Invalid(format!("a request of {len} bytes is over the limit of {limit}"))
 }
 
 /// Takes the first message off `bytes`, once all of it is there.
@@ -82,37 +73,23 @@ pub(super) fn take(bytes: &mut Vec<u8>) -> Result<Option<Message>, Cause> {
     let Some(payload) = rest.get(..len) else {
         return Ok(None);
     };
-    let message = Message {
-        kind,
-        request,
-        payload: payload.to_vec(),
-    };
+    let message = Message { kind, request, payload: payload.to_vec() };
     bytes.drain(..HEADER + len);
     Ok(Some(message))
 }
 
 fn fields(header: &[u8; HEADER]) -> [u32; 4] {
-    let field = |at: usize| {
-        u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
-    };
+    let field = |at: usize| u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     [field(0), field(4), field(8), field(12)]
 }
 
 /// Strings that each end with a NUL: names, error, path and token of an event.
 pub(super) fn strings(payload: &[u8]) -> Result<Vec<String>, Cause> {
     let Some(payload) = payload.strip_suffix(b"\0") else {
-        return if payload.is_empty() {
-            Ok(Vec::new())
-        } else {
-            Err(unexpected("a string without an end"))
-        };
+        return if payload.is_empty() { Ok(Vec::new()) } else { Err(unexpected("a string without an end")) };
     };
-    let words = payload
-        .split(|byte| *byte == 0)
-        .map(|word| String::from_utf8(word.to_vec()));
-    words
-        .collect::<Result<_, _>>()
-        .map_err(|_| unexpected("a name that is not text"))
+    let words = payload.split(|byte| *byte == 0).map(|word| String::from_utf8(word.to_vec()));
+    words.collect::<Result<_, _>>().map_err(|_| unexpected("a name that is not text"))
 }
 
 /// The one string of an answer: an error's name, a transaction's number, "OK".
@@ -133,11 +110,7 @@ pub(super) fn unexpected(what: &str) -> Cause {
 
 /// Refuses what xenstored would refuse with nothing but EINVAL (is_valid_nodename).
 pub(super) fn check_path(path: &str) -> Result<(), Cause> {
-    let limit = if path.starts_with('/') {
-        ABSOLUTE_PATH_MAX
-    } else {
-        RELATIVE_PATH_MAX
-    };
+    let limit = if path.starts_with('/') { ABSOLUTE_PATH_MAX } else { RELATIVE_PATH_MAX };
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-/_@".contains(&byte);
     let why = if path.is_empty() {
         "the path is empty"
@@ -160,10 +133,8 @@ mod tests {
     #[test]
     fn a_request_is_four_words_and_the_payload() {
         let bytes = encode(Op::Write, 7, 9, b"a\0b").unwrap();
-        let words: Vec<u32> = bytes[..16]
-            .chunks(4)
-            .map(|w| u32::from_ne_bytes(w.try_into().unwrap()))
-            .collect();
+        let words: Vec<u32> =
+            bytes[..16].chunks(4).map(|w| u32::from_ne_bytes(w.try_into().unwrap())).collect();
         assert_eq!(words, [11, 7, 9, 3]);
         assert_eq!(&bytes[16..], b"a\0b");
     }
@@ -172,10 +143,7 @@ mod tests {
     fn a_request_may_be_4096_bytes_and_no_more() {
         assert!(encode(Op::Write, 1, 0, &[b'x'; 4096]).is_ok());
         let refusal = encode(Op::Write, 1, 0, &[b'x'; 4097]).unwrap_err();
-        assert_eq!(
-            refusal.to_string(),
-            "a request of 4097 bytes is over the limit of 4096"
-        );
+        assert_eq!(refusal.to_string(), "a request of 4097 bytes is over the limit of 4096");
     }
 
     #[test]
@@ -188,14 +156,7 @@ mod tests {
         }
         let mut two = [whole.clone(), whole[..3].to_vec()].concat();
         let message = take(&mut two).unwrap().unwrap();
-        assert_eq!(
-            message,
-            Message {
-                kind: 2,
-                request: 258,
-                payload: b"value".to_vec()
-            }
-        );
+        assert_eq!(message, Message { kind: 2, request: 258, payload: b"value".to_vec() });
         assert_eq!(two, whole[..3]);
     }
 
@@ -218,29 +179,11 @@ mod tests {
 
     #[test]
     fn paths_are_checked_before_they_are_sent() {
-        for good in [
-            "/",
-            "/a",
-            "a/b-c_d@e",
-            "/local/domain/0",
-            "@releaseDomain",
-            &"a".repeat(2048),
-        ] {
+        for good in ["/", "/a", "a/b-c_d@e", "/local/domain/0", "@releaseDomain", &"a".repeat(2048)] {
             assert_eq!(check_path(good), Ok(()), "{good}");
         }
         let long = format!("/{}", "a".repeat(3072));
-        for bad in [
-            "",
-            "/a/",
-            "//a",
-            "a//b",
-            "a b",
-            "a\0b",
-            "a.b",
-            "ä",
-            &"a".repeat(2049),
-            &long,
-        ] {
+        for bad in ["", "/a/", "//a", "a//b", "a b", "a\0b", "a.b", "ä", &"a".repeat(2049), &long] {
             assert!(check_path(bad).is_err(), "{bad}");
         }
     }
