@@ -189,6 +189,28 @@ fn a_daemon_that_dies_in_a_transaction_has_committed_nothing() {
 }
 
 #[test]
+fn a_transaction_that_is_given_up_is_ended() {
+    let root = Root::new();
+    let daemon = root.daemon();
+    let mut store = root.connect();
+    let result: Result<(), &str> = store
+        .transaction(|_| Err(Refused))
+        .map_err(|Refused| "refused");
+    assert_eq!(result, Err("refused"));
+    assert_eq!(store.read("/a").unwrap(), None);
+    assert_eq!(daemon.requests(op::TRANSACTION_END), 1);
+}
+
+/// A caller's own reason not to commit.
+struct Refused;
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        panic!("{error}")
+    }
+}
+
+#[test]
 fn a_commit_without_an_answer_is_not_taken_for_a_refusal() {
     let root = Root::new();
     let daemon = root.daemon();

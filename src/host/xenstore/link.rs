@@ -104,6 +104,11 @@ impl Link {
                 Ok(count) => drop(self.unsent.drain(..count)),
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => self.wait(PollFlags::POLLOUT, deadline)?,
+                // The device answers so where it does not pass a message on, and
+                // forgets the message (xenbus_file_write).
+                Err(errno) if self.kind == Kind::Device => {
+                    return Err(Cause::Refused(format!("{errno:?}")));
+                }
                 Err(errno) => return Err(errno.into()),
             }
         }
