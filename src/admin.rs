@@ -12,6 +12,9 @@ use std::time::Duration;
 /// How long one look or one try may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long one try of a release that waits may keep the resource's lock from an add.
+const TRY: Duration = Duration::from_secs(1);
+
 /// The pause between two tries of a release that waits.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -50,7 +53,7 @@ pub fn release(host: &mut Host, resource: Option<&str>, wait: Duration) -> Resul
 
 fn release_one(host: &mut Host, name: &str, until: Deadline, wait: Duration) -> Result<i32> {
     loop {
-        let pending = try_release(host, name)?;
+        let pending = try_release(host, name, if wait.is_zero() { PATIENCE } else { TRY })?;
         let Some(pending) = pending else { return Ok(0) };
         host.set_deadline(until);
         if wait.is_zero() || host.pause(AGAIN).is_err() {
@@ -62,7 +65,7 @@ fn release_one(host: &mut Host, name: &str, until: Deadline, wait: Duration) -> 
 
 /// One try under the resource's lock, which an add that comes in between gets.
 /// Says what is left to do.
-fn try_release(host: &mut Host, name: &str) -> Result<Option<String>> {
+fn try_release(host: &mut Host, name: &str, patience: Duration) -> Result<Option<String>> {
     host.set_deadline(Deadline::after(PATIENCE));
     let _lock = lock::take(host, &hotplug::lock_path(name))?;
     let facts = facts_of(host, name);
@@ -71,6 +74,7 @@ fn try_release(host: &mut Host, name: &str) -> Result<Option<String>> {
         println!("{name}: {}", plan.summary);
         return Ok(None);
     }
+    host.set_deadline(Deadline::after(patience));
     let outcome = act::run(host, &plan, Deadline::after(PATIENCE));
     match outcome.failure {
         Some(error) => Err(error),

@@ -193,9 +193,7 @@ fn a_transaction_that_is_given_up_is_ended() {
     let root = Root::new();
     let daemon = root.daemon();
     let mut store = root.connect();
-    let result: Result<(), &str> = store
-        .transaction(|_| Err(Refused))
-        .map_err(|Refused| "refused");
+    let result: Result<(), &str> = store.transaction(|_| Err(Refused)).map_err(|Refused| "refused");
     assert_eq!(result, Err("refused"));
     assert_eq!(store.read("/a").unwrap(), None);
     assert_eq!(daemon.requests(op::TRANSACTION_END), 1);

@@ -52,8 +52,8 @@ fn take(host: &mut Host, step: &Step, pending: &mut Option<String>) -> Result<()
         Step::Promote { resource, minor } => role::promote(host, resource, *minor),
         Step::ProveFlush { device } => prove_flush(host, *device),
         Step::Attach { vbd, device } => attach::attach(host, vbd, *device),
-        Step::Release { resource, minors } => {
-            *pending = release(host, resource, minors)?;
+        Step::Release { resource, minors, hand_over } => {
+            *pending = release(host, resource, minors, *hand_over)?;
             Ok(())
         }
         Step::Refuse { vbd, sentence } => attach::refuse(host, vbd, sentence),
@@ -114,33 +114,25 @@ fn record(host: &mut Host, claim: &Claim) -> Result<()> {
     host.write(&path, &text)
 }
 
-/// Makes the minors Secondary and takes them off the record; what cannot be
-/// done in time goes on by itself.
-fn release(host: &mut Host, resource: &str, minors: &[u32]) -> Result<Option<String>> {
+/// Makes the minors Secondary and takes them off the record; says what is left and why.
+fn release(host: &mut Host, resource: &str, minors: &[u32], hand_over: bool) -> Result<Option<String>> {
     let mut claim = crate::gather::claims::read(host, resource)?.unwrap_or_else(|| Claim::new(resource));
     claim.promoted = minors.to_vec();
-    let left = demote_all(host, &mut claim)?;
-    if left.is_some() {
-        detach(host, resource)?;
-    }
-    Ok(left)
-}
-
-/// Makes Secondary what is recorded, and records what is left; says why it is left.
-pub fn demote_all(host: &mut Host, claim: &mut Claim) -> Result<Option<String>> {
     let mut left = None;
-    for minor in claim.promoted.clone() {
-        match role::demote(host, &claim.resource, minor) {
-            Ok(()) => claim.promoted.retain(|other| *other != minor),
+    for minor in minors {
+        match role::demote(host, resource, *minor) {
+            Ok(()) => claim.promoted.retain(|other| other != minor),
             Err(error) => {
                 left = Some(format!(
-                    "{} is still Primary ({error:#}) and is released as soon as it can be",
-                    claim.resource
+                    "{resource} is still Primary ({error:#}) and is released as soon as it can be"
                 ));
             }
         }
     }
-    record(host, claim)?;
+    record(host, &claim)?;
+    if left.is_some() && hand_over {
+        detach(host, resource)?;
+    }
     Ok(left)
 }
 

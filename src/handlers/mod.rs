@@ -55,6 +55,9 @@ pub enum Step {
         resource: String,
         /// The minors.
         minors: Vec<u32>,
+        /// Whether a detached release goes on with what is left; that release
+        /// itself does not start another.
+        hand_over: bool,
     },
     /// Tells the toolstack why not (`hotplug-error`).
     Refuse {

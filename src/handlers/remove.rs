@@ -36,7 +36,7 @@ fn leave(vbd: &VbdPath, facts: &Facts, claim: &Claim) -> Plan {
             summary: format!("{resource} was Primary before it was attached and stays so"),
         };
     }
-    steps.push(Step::Release { resource: resource.clone(), minors });
+    steps.push(Step::Release { resource: resource.clone(), minors, hand_over: true });
     Plan { steps, summary: format!("{resource} is released") }
 }
 
@@ -51,7 +51,11 @@ fn adopt(facts: &Facts) -> Plan {
     };
     match primary_minor(backend, resource, major) {
         Some(minor) if !others(facts) => Plan {
-            steps: vec![Step::Release { resource: resource.name.clone(), minors: vec![minor] }],
+            steps: vec![Step::Release {
+                resource: resource.name.clone(),
+                minors: vec![minor],
+                hand_over: true,
+            }],
             summary: format!("{} is released", resource.name),
         },
         _ => Plan::nothing("nothing was claimed".into()),
@@ -66,6 +70,6 @@ fn primary_minor(backend: &Backend, resource: &Resource, major: u32) -> Option<u
 }
 
 /// Whether somebody else has a volume of the resource. What is unknown counts as somebody.
-pub(super) fn others(facts: &Facts) -> bool {
+fn others(facts: &Facts) -> bool {
     facts.users.value().is_none_or(|users| users.iter().any(|user| user.live))
 }

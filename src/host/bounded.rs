@@ -79,7 +79,9 @@ fn dies(child: Pid) -> bool {
     let grace = Deadline::after(DEATH).despite_signals();
     loop {
         match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) if grace.remaining().is_ok() => std::thread::sleep(Duration::from_millis(1)),
+            Ok(WaitStatus::StillAlive) if grace.remaining().is_ok() => {
+                std::thread::sleep(Duration::from_millis(1))
+            }
             Ok(WaitStatus::StillAlive) => return false,
             _ => return true,
         }
