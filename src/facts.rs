@@ -257,6 +257,8 @@ pub struct Facts {
     pub resource: Known<Option<Resource>>,
     /// The major number of DRBD's devices (/proc/devices).
     pub major: Known<u32>,
+    /// Every backend device of this host that has been given a block device.
+    pub vbds: Known<Vec<Vbd>>,
     /// Every other backend device of this host that has one of the resource's volumes.
     pub users: Known<Vec<User>>,
     /// Where the named volume is mounted in this domain.
@@ -319,6 +321,20 @@ impl fmt::Display for PhysicalDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:x}:{:x}", self.major, self.minor)
     }
+}
+
+/// A backend device that has been given a block device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Vbd {
+    /// The guest.
+    pub domid: u32,
+    /// The device within the guest.
+    pub devid: u32,
+    /// The inode number of its entry in sysfs, which no other device ever has;
+    /// `None` where the kernel does not list it.
+    pub inode: Option<u64>,
+    /// What it was given.
+    pub device: PhysicalDevice,
 }
 
 /// Another backend device that has a volume of the resource.

@@ -44,7 +44,9 @@ pub fn run(host: &mut Host, event: &Hotplug, verbose: bool) -> i32 {
 
 /// Gathers, judges, plans, acts.
 fn handle(host: &mut Host, event: &Hotplug, undo_by: Deadline) -> Handled {
+    let before = host.elapsed();
     let (facts, verdict) = judge(host, event);
+    host.note("gather", before);
     let plan = match event.action {
         Action::Add => add::plan(&event.vbd, &facts, &verdict),
         Action::Remove => remove::plan(&event.vbd, &facts),
@@ -99,7 +101,7 @@ impl Handled {
         Handled {
             verdict: Verdict { findings: Vec::new() },
             plan: Plan { steps: Vec::new(), summary: String::new() },
-            outcome: Outcome { times: Vec::new(), failure: Some(error), pending: None },
+            outcome: Outcome { failure: Some(error), pending: None },
         }
     }
 }
@@ -129,7 +131,7 @@ fn tell(host: &Host, event: &Hotplug, handled: &Handled, verbose: bool) {
         (None, None) => (Level::Info, plan.summary.clone()),
     };
     let line = report::one_line(&text);
-    let times = report::times(&outcome.times, host.elapsed());
+    let times = report::times(&host.times(), host.elapsed());
     let vbd = &event.vbd;
     syslog::write(
         host,

@@ -1,7 +1,8 @@
 //! What the toolstack and blkback read: the device, or why there is none.
 
 use crate::event::{Action, Caller, Hotplug, VbdPath};
-use crate::facts::{PhysicalDevice, Role};
+use crate::facts::{Known, PhysicalDevice, Role};
+use crate::gather::sharing;
 use crate::host::xenstore::{Error, Transaction};
 use crate::host::{Host, lock};
 use crate::{gather, report, rules};
@@ -23,6 +24,11 @@ pub fn attach(host: &mut Host, vbd: &VbdPath, device: PhysicalDevice) -> Result<
         "/dev/drbd{} is not Primary any more; start the guest again",
         device.minor
     );
+    if let Known::Is(vbds) = &facts.vbds
+        && let Some(text) = host.timed("sharing", || sharing::to_remember(host, vbds))
+    {
+        host.write(sharing::MEMORY, &text)?;
+    }
     let values = [
         ("physical-device-path", format!("/dev/drbd{}", device.minor)),
         ("physical-device", device.to_string()),

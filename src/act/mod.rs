@@ -20,8 +20,6 @@ const FLUSH: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 #[must_use]
 pub struct Outcome {
-    /// How long each step took, by its name.
-    pub times: Vec<(&'static str, Duration)>,
     /// The step that failed and why; the steps before it have been undone.
     pub failure: Option<anyhow::Error>,
     /// What could neither be done nor undone and is now recorded: one sentence.
@@ -30,11 +28,11 @@ pub struct Outcome {
 
 /// Runs the plan; after a failure undoes, until `undo_by`, what was done.
 pub fn run(host: &mut Host, plan: &Plan, undo_by: Deadline) -> Outcome {
-    let mut outcome = Outcome { times: Vec::new(), failure: None, pending: None };
+    let mut outcome = Outcome { failure: None, pending: None };
     for (done, step) in plan.steps.iter().enumerate() {
         let before = host.elapsed();
         let result = take(host, step, &mut outcome.pending);
-        outcome.times.push((name(step), host.elapsed() - before));
+        host.note(name(step), before);
         if let Err(error) = result {
             outcome.failure = Some(error);
             host.set_deadline(undo_by.despite_signals());

@@ -5,6 +5,7 @@
 
 pub mod claims;
 pub mod drbd;
+pub mod sharing;
 pub mod usage;
 pub mod vbd;
 
@@ -36,7 +37,7 @@ pub fn target(host: &Host, event: &Hotplug) -> Result<Target, String> {
 
 /// Everything about the volume that the event is about.
 pub fn facts(host: &Host, event: &Hotplug) -> Facts {
-    let backend = Known::from(vbd::backend(host, &event.vbd));
+    let backend = Known::from(host.timed("xenstore", || vbd::backend(host, &event.vbd)));
     facts_of(host, Some(&event.vbd), backend, target(host, event))
 }
 
@@ -49,11 +50,12 @@ pub fn facts_of(
 ) -> Facts {
     let name = target.as_ref().map(|target| target.resource.as_str());
     let resource = match name {
-        Ok(name) => Known::from(resource(host, name)),
+        Ok(name) => Known::from(host.timed("drbd", || resource(host, name))),
         Err(reason) => Known::Unknown(reason.clone()),
     };
     let major = Known::from(crate::host::device::major(host, "drbd"));
-    let users = Known::from(vbd::users(host, vbd, &backend, &resource, &major));
+    let vbds = Known::from(host.timed("sharing", || sharing::vbds(host)));
+    let users = Known::from(vbd::users(host, vbd, &backend, &resource, &major, &vbds));
     let claim = match name {
         Ok(name) => Known::from(claims::read(host, name)),
         Err(reason) => Known::Unknown(reason.clone()),
@@ -64,6 +66,7 @@ pub fn facts_of(
         target,
         resource,
         major,
+        vbds,
         users,
         mounts: Known::Unknown("the volume is not known".into()),
         swap: Known::Unknown("the volume is not known".into()),

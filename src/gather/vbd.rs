@@ -4,13 +4,13 @@
 //! a guest. Never follows `frontend`: the guest owns what is there.
 
 use crate::event::VbdPath;
-use crate::facts::{Backend, Known, PhysicalDevice, Resource, User};
+use crate::facts::{Backend, Known, PhysicalDevice, Resource, User, Vbd};
 use crate::host::Host;
 use crate::host::xenstore::Xenstore;
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 /// Where this domain's backend devices are.
-const BACKENDS: &str = "/local/domain/0/backend/vbd";
+pub(super) const BACKENDS: &str = "/local/domain/0/backend/vbd";
 
 /// What `target=` said, or `None` when the backend directory is gone.
 pub fn params(host: &Host, vbd: &VbdPath) -> Result<Option<Vec<u8>>> {
@@ -32,52 +32,34 @@ pub fn backend(host: &Host, vbd: &VbdPath) -> Result<Option<Backend>> {
     }))
 }
 
-/// Every other backend device with a volume of `resource`.
+/// Of `devices`, every other one with a volume of `resource`.
 pub fn users(
     host: &Host,
     own: Option<&VbdPath>,
     backend: &Known<Option<Backend>>,
     resource: &Known<Option<Resource>>,
     major: &Known<u32>,
+    devices: &Known<Vec<Vbd>>,
 ) -> Result<Vec<User>> {
+    let devices = match devices {
+        Known::Is(devices) => devices,
+        Known::Unknown(why) => bail!("{why}"),
+    };
     let (Some(Some(resource)), Some(&major)) = (resource.value(), major.value()) else {
         return Ok(Vec::new());
     };
     let xenstore = host.xenstore()?;
     let own_vm = backend.value().and_then(|backend| backend.as_ref()?.vm.clone());
     let mut users = Vec::new();
-    for (domid, devid, device) in physical_devices(xenstore)? {
+    for vbd in devices {
+        let (domid, devid, minor) = (vbd.domid, vbd.devid, vbd.device.minor);
         let ours = own.is_some_and(|own| (own.domid, own.devid) == (domid, devid));
-        let minors = resource.volumes.iter().map(|volume| volume.minor);
-        if ours || device.major != major || !minors.clone().any(|minor| minor == device.minor) {
-            continue;
+        let wanted = vbd.device.major == major && resource.volumes.iter().any(|volume| volume.minor == minor);
+        if !ours && wanted {
+            users.extend(user(xenstore, domid, devid, minor, own, own_vm.as_deref())?);
         }
-        users.extend(user(xenstore, domid, devid, device.minor, own, own_vm.as_deref())?);
     }
     Ok(users)
-}
-
-/// Each backend device that has been given a block device, and which.
-fn physical_devices(xenstore: &Xenstore) -> Result<Vec<(u32, u32, PhysicalDevice)>> {
-    let mut devices = Vec::new();
-    for domid in numbers(xenstore.directory(BACKENDS)?) {
-        for devid in numbers(xenstore.directory(&format!("{BACKENDS}/{domid}"))?) {
-            devices.push((domid, devid));
-        }
-    }
-    let paths: Vec<String> =
-        devices.iter().map(|(domid, devid)| format!("{BACKENDS}/{domid}/{devid}/physical-device")).collect();
-    let values = xenstore.read_many(&paths)?;
-    let parse = |value: Vec<u8>| PhysicalDevice::parse(std::str::from_utf8(&value).ok()?);
-    Ok(devices
-        .into_iter()
-        .zip(values)
-        .filter_map(|((domid, devid), value)| Some((domid, devid, parse(value?)?)))
-        .collect())
-}
-
-fn numbers(names: Option<Vec<String>>) -> Vec<u32> {
-    names.unwrap_or_default().iter().filter_map(|name| name.parse().ok()).collect()
 }
 
 fn user(

@@ -19,10 +19,10 @@ pub mod syslog;
 pub mod xenstore;
 
 use anyhow::{Context, Result, bail};
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, DirEntryExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,7 @@ pub struct Host {
     root: PathBuf,
     deadline: Deadline,
     started: Instant,
+    times: RefCell<Vec<(&'static str, Duration)>>,
     xenstore_named: xenstore::Named,
     xenstore: OnceCell<Xenstore>,
 }
@@ -49,6 +50,7 @@ impl Host {
             root: root.to_owned(),
             deadline,
             started: Instant::now(),
+            times: RefCell::new(Vec::new()),
             xenstore_named,
             xenstore: OnceCell::new(),
         }
@@ -75,6 +77,32 @@ impl Host {
     /// The time since this program began its work.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Runs `work` and notes how long it took; work of one name adds up.
+    pub fn timed<T>(&self, name: &'static str, work: impl FnOnce() -> T) -> T {
+        let before = self.started.elapsed();
+        let result = work();
+        self.note(name, before);
+        result
+    }
+
+    /// Notes the time since `before` for work that needs the host for itself.
+    pub fn note(&self, name: &'static str, before: Duration) {
+        let took = self.started.elapsed() - before;
+        let mut times = self.times.borrow_mut();
+        match times.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, sum)) => *sum += took,
+            None => times.push((name, took)),
+        }
+    }
+
+    /// How long each kind of work has taken so far, and `cpu`: the processor
+    /// time of this process and its children, which no other process slows down.
+    pub fn times(&self) -> Vec<(&'static str, Duration)> {
+        let mut times = self.times.borrow().clone();
+        times.push(("cpu", sys::processor_time()));
+        times
     }
 
     /// `path`, absolute on the machine, as a path on this one.
@@ -105,6 +133,11 @@ impl Host {
 
     /// The names in a directory, sorted; none where there is no such directory.
     pub fn list(&self, path: &str) -> Result<Vec<String>> {
+        Ok(self.list_inodes(path)?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// The names in a directory with their inode numbers; none where there is no such directory.
+    pub fn list_inodes(&self, path: &str) -> Result<Vec<(String, u64)>> {
         let entries = match fs::read_dir(self.path(path)) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -113,7 +146,7 @@ impl Host {
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.with_context(|| format!("listing {path}"))?;
-            names.extend(entry.file_name().into_string());
+            names.extend(entry.file_name().into_string().map(|name| (name, entry.ino())));
         }
         names.sort();
         Ok(names)
@@ -125,6 +158,7 @@ impl Host {
     }
 
     /// Writes a file of our own, whole or not at all: a new file takes the old one's place.
+    /// Not synced: what stands in /run is gone after a power cut in any case.
     pub fn write(&mut self, path: &str, text: &str) -> Result<()> {
         let target = self.path(path);
         let new = target.with_extension("new");
@@ -138,7 +172,6 @@ impl Host {
                 .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
                 .open(&new)?;
             file.write_all(text.as_bytes())?;
-            file.sync_all()?;
             fs::rename(&new, &target)
         };
         write().with_context(|| format!("writing {path}"))

@@ -3,8 +3,11 @@
 //! Nothing here knows what it is called for.
 
 use anyhow::Result;
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::time::TimeValLike;
 use nix::unistd::{ForkResult, Pid};
+use std::time::Duration;
 
 /// Calls `handler` on `number`, without SA_RESTART: a blocked call returns EINTR.
 ///
@@ -53,4 +56,17 @@ pub fn fork() -> Result<Option<Pid>> {
 pub fn exit_child() -> ! {
     // SAFETY: _exit never returns and runs no destructor.
     unsafe { libc::_exit(0) }
+}
+
+/// The processor time that this process and its children have used; zero where
+/// the kernel does not say.
+pub fn processor_time() -> Duration {
+    let of = |who| {
+        let usage = getrusage(who).ok()?;
+        let times = [usage.user_time(), usage.system_time()];
+        let micros: i64 = times.iter().map(TimeValLike::num_microseconds).sum();
+        u64::try_from(micros).ok().map(Duration::from_micros)
+    };
+    let parts = [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN].map(of);
+    parts.into_iter().flatten().sum()
 }

@@ -44,6 +44,7 @@ fn good() -> Facts {
             connections: vec![connection],
         })),
         major: Known::Is(147),
+        vbds: Known::Is(Vec::new()),
         users: Known::Is(Vec::new()),
         mounts: Known::Is(Vec::new()),
         swap: Known::Is(false),
