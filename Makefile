@@ -33,7 +33,7 @@ lab: deps build
 	$(CARGO) test --locked --test lab -- $(SCENARIO)
 
 lab-all: deps build
-	$(CARGO) test --locked --test lab -- --all
+	$(CARGO) test --locked --test lab --
 
 demo: deps build
 	$(CARGO) test --locked --test lab -- --demo
