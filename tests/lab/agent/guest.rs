@@ -1,0 +1,177 @@
+//! The guest: mounts the replicated disk and does what `lab.do=` says.
+//!
+//! Every line it prints starts with `GUEST`; dom0's xenconsoled writes the
+//! console to a file in which scenarios look for these lines.
+
+use anyhow::{Context, Result, bail};
+use nix::kmod::{ModuleInitFlags, finit_module};
+use nix::mount::{MsFlags, mount, umount};
+use nix::sys::reboot::{RebootMode, reboot};
+use std::convert::Infallible;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+const DISK: &str = "/dev/xvda";
+const RECORDS: &str = "/mnt/records";
+const REBOOTED: &str = "/mnt/rebooted";
+const COUNT: u64 = 20;
+const BLOCK: u64 = 4096;
+
+/// The life of the guest; it ends by turning the machine off.
+pub fn run() -> ExitCode {
+    let end = live().unwrap_or_else(|error| {
+        println!("GUEST FAILED: {error:#}");
+        RebootMode::RB_POWER_OFF
+    });
+    turn_off(end)
+}
+
+/// What the kernel runs on `xl shutdown`, as a process of its own.
+pub fn power_off() -> ExitCode {
+    println!("GUEST asked to shut down");
+    turn_off(RebootMode::RB_POWER_OFF)
+}
+
+fn turn_off(mode: RebootMode) -> ExitCode {
+    nix::unistd::sync();
+    match reboot(mode) {
+        Ok(never) => match never {},
+        Err(error) => {
+            println!("GUEST FAILED: reboot: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn live() -> Result<RebootMode> {
+    for (kind, place) in [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev")] {
+        attach(kind, kind, place, MsFlags::empty())?;
+    }
+    load_modules()?;
+    wait_for_disk()?;
+    let command_line = fs::read_to_string("/proc/cmdline")?;
+    let task = command_line
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("lab.do="));
+    match task.context("no lab.do= on the command line")? {
+        "write" => write(),
+        "read" => read(),
+        "raw" => raw(),
+        "reboot" => reboot_once(),
+        "stay" => stay().map(|never| match never {}),
+        other => bail!("lab.do={other}"),
+    }
+}
+
+fn attach(source: &str, kind: &str, place: &str, flags: MsFlags) -> Result<()> {
+    mount(Some(source), place, Some(kind), flags, None::<&str>)
+        .with_context(|| format!("mounting {source} on {place}"))
+}
+
+/// The image numbers them in the order in which they need each other.
+fn load_modules() -> Result<()> {
+    let mut modules = fs::read_dir("/modules")?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()?;
+    modules.sort();
+    for module in modules {
+        finit_module(File::open(&module)?, c"", ModuleInitFlags::empty())
+            .with_context(|| format!("loading {}", module.display()))?;
+    }
+    Ok(())
+}
+
+fn wait_for_disk() -> Result<()> {
+    let start = Instant::now();
+    while !Path::new(DISK).exists() {
+        if start.elapsed() > Duration::from_secs(60) {
+            bail!("{DISK} did not appear");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    println!("GUEST has {DISK}");
+    Ok(())
+}
+
+fn write() -> Result<RebootMode> {
+    attach(DISK, "ext4", "/mnt", MsFlags::empty())?;
+    write_records()?;
+    umount("/mnt")?;
+    println!("GUEST done");
+    Ok(RebootMode::RB_POWER_OFF)
+}
+
+fn write_records() -> Result<()> {
+    let mut file = File::create(RECORDS)?;
+    for number in 1..=COUNT {
+        writeln!(file, "record {number}")?;
+        file.sync_all()
+            .with_context(|| format!("fsync of record {number}"))?;
+        println!("GUEST fsynced {number}");
+    }
+    Ok(())
+}
+
+fn read() -> Result<RebootMode> {
+    attach(DISK, "ext4", "/mnt", MsFlags::MS_RDONLY)?;
+    print_records()?;
+    umount("/mnt")?;
+    println!("GUEST done");
+    Ok(RebootMode::RB_POWER_OFF)
+}
+
+fn print_records() -> Result<()> {
+    for line in fs::read_to_string(RECORDS)?.lines() {
+        println!("GUEST read {line}");
+    }
+    Ok(())
+}
+
+/// One block a record, on the device itself.
+fn raw() -> Result<RebootMode> {
+    let disk = File::options().read(true).write(true).open(DISK)?;
+    for number in 1..=COUNT {
+        let mut block = format!("record {number}\n").into_bytes();
+        block.resize(usize::try_from(BLOCK)?, 0);
+        disk.write_all_at(&block, number * BLOCK)?;
+        disk.sync_all()
+            .with_context(|| format!("fsync of block {number}"))?;
+        println!("GUEST fsynced {number}");
+    }
+    println!("GUEST done");
+    Ok(RebootMode::RB_POWER_OFF)
+}
+
+/// Writes and reboots; after the reboot, reads and stays.
+fn reboot_once() -> Result<RebootMode> {
+    attach(DISK, "ext4", "/mnt", MsFlags::empty())?;
+    let again = match fs::metadata(REBOOTED) {
+        Ok(_) => true,
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        Err(error) => return Err(error).context(REBOOTED),
+    };
+    if again {
+        print_records()?;
+        umount("/mnt")?;
+        stay().map(|never| match never {})
+    } else {
+        write_records()?;
+        File::create(REBOOTED)?.sync_all()?;
+        umount("/mnt")?;
+        println!("GUEST reboots");
+        Ok(RebootMode::RB_AUTOBOOT)
+    }
+}
+
+fn stay() -> Result<Infallible> {
+    let mut block = vec![0; usize::try_from(BLOCK)?];
+    File::open(DISK)?.read_exact_at(&mut block, 0)?;
+    println!("GUEST up");
+    loop {
+        std::thread::park();
+    }
+}

@@ -1,0 +1,100 @@
+//! A guest: its configuration for xl, and what it says on its console.
+
+use crate::node::{LIMIT, Node};
+use anyhow::{Result, bail};
+
+/// The script under test.
+pub const OURS: &str = "block-drbd";
+/// Debian's, kept beside it.
+pub const OLD: &str = "block-drbd-old";
+
+/// A guest whose one disk is a DRBD resource.
+pub struct Guest<'a> {
+    /// Its name; each guest of a run has its own, because console logs are appended to.
+    pub name: &'a str,
+    /// What its init does (`lab.do=`).
+    pub does: &'a str,
+    /// The hotplug script.
+    pub script: &'a str,
+    /// The resource.
+    pub resource: &'a str,
+    /// Further lines of the configuration; a later line overrides an earlier one.
+    pub more: &'a str,
+}
+
+impl<'a> Guest<'a> {
+    /// A PV guest behind the script under test.
+    pub fn new(name: &'a str, does: &'a str, resource: &'a str) -> Guest<'a> {
+        Guest {
+            name,
+            does,
+            script: OURS,
+            resource,
+            more: "kernel=\"/lab/vmlinux\"\nramdisk=\"/lab/guest.cpio\"\n",
+        }
+    }
+
+    fn configuration(&self) -> String {
+        let Guest {
+            name,
+            does,
+            script,
+            resource,
+            more,
+        } = self;
+        format!(
+            "name=\"{name}\"\nmemory=160\nvcpus=1\n\
+             on_poweroff=\"destroy\"\non_reboot=\"restart\"\non_crash=\"destroy\"\n\
+             extra=\"console=hvc0 panic=1 quiet lab.do={does}\"\n\
+             disk=[\"vdev=xvda,access=rw,script={script},target={resource}\"]\n{more}"
+        )
+    }
+
+    /// Puts the configuration into the node and returns the command that starts the guest.
+    pub fn command(&self, node: &Node) -> Result<String> {
+        let path = format!("/etc/xen/{}.cfg", self.name);
+        node.put(&path, self.configuration().as_bytes())?;
+        Ok(format!("xl create {path}"))
+    }
+
+    /// Starts the guest.
+    pub fn create(&self, node: &Node) -> Result<()> {
+        let command = self.command(node)?;
+        node.ok(&command)?;
+        Ok(())
+    }
+
+    /// Tries to start the guest, which must be refused; returns what xl said.
+    pub fn create_is_refused(&self, node: &Node) -> Result<String> {
+        let command = self.command(node)?;
+        node.fails(&command)
+    }
+
+    /// Waits for a line on the guest's console.
+    pub fn wait_for(&self, node: &Node, line: &str) -> Result<()> {
+        let log = self.log();
+        let what = format!("{} saying `{line}`", self.name);
+        let command = format!("grep -qE 'GUEST ({line}|FAILED)' {log}");
+        node.wait_until(&what, &command, LIMIT)?;
+        let failure = node.run(&format!("grep 'GUEST FAILED' {log}"))?;
+        if failure.code == 0 {
+            bail!("{}: {}", node.name, failure.text().trim());
+        }
+        Ok(())
+    }
+
+    /// What the guest has printed so far.
+    pub fn said(&self, node: &Node) -> Result<String> {
+        node.ok(&format!("cat {}", self.log()))
+    }
+
+    /// Waits until the guest no longer exists.
+    pub fn wait_until_gone(&self, node: &Node) -> Result<()> {
+        let what = format!("without {}", self.name);
+        node.wait_until(&what, &format!("! xl list {}", self.name), LIMIT)
+    }
+
+    fn log(&self) -> String {
+        format!("/var/log/xen/console/guest-{}.log", self.name)
+    }
+}

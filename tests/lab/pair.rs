@@ -1,0 +1,127 @@
+//! The two nodes together: booted once, given clean resources for each scenario.
+//!
+//! It hides nothing that failed: what cannot be cleaned up makes the pair unfit
+//! for the next scenario, and the caller boots another.
+
+use crate::drbd;
+use crate::image::Image;
+use crate::node::{LIMIT, Node};
+use anyhow::{Context, Result, anyhow};
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+/// What says how a node is, by the file that keeps it.
+const DIAGNOSES: &[(&str, &str)] = &[
+    ("dmesg", "dmesg"),
+    ("xl-dmesg", "xl dmesg"),
+    ("xl-list", "xl list"),
+    ("proc-drbd", "cat /proc/drbd"),
+    ("xenstore", "xenstore-ls -fp"),
+    ("ps", "ps"),
+    (
+        "run-block-drbd",
+        "find /run/block-drbd /run/xen-hotplug -type f | xargs -r tail -n +1",
+    ),
+];
+
+/// Both machines, connected.
+pub struct Pair {
+    /// 10.0.0.1, where scenarios start their guests.
+    pub a: Node,
+    /// 10.0.0.2, the peer.
+    pub b: Node,
+}
+
+impl Pair {
+    /// Boots both machines and waits for their agents.
+    pub fn boot(image: &Image, directory: &Path) -> Result<Pair> {
+        let (one, other) = UnixStream::pair()?;
+        let a = Node::start("a", directory, image, one.into())?;
+        let b = Node::start("b", directory, image, other.into())?;
+        let pair = Pair { a, b };
+        pair.both(Node::wait_for_boot)
+            .with_context(|| format!("see {}/*-serial.log", directory.display()))?;
+        Ok(pair)
+    }
+
+    /// Does the same on both nodes at the same time.
+    pub fn both(&self, work: impl Fn(&Node) -> Result<()> + Sync) -> Result<()> {
+        std::thread::scope(|scope| {
+            let on_b = scope.spawn(|| work(&self.b));
+            let on_a = work(&self.a);
+            let on_b = on_b
+                .join()
+                .map_err(|_| anyhow!("the thread of node b panicked"))?;
+            on_a.and(on_b)
+        })
+    }
+
+    /// New metadata on both nodes, both up: Connected and Inconsistent.
+    pub fn connect_inconsistent(&self, resource: &str) -> Result<()> {
+        self.both(|node| {
+            node.ok(&format!(
+                "drbdadm -- --force create-md {resource} && drbdadm up {resource}"
+            ))?;
+            node.wait_for_drbd(resource, "cs:Connected ")
+        })
+    }
+
+    /// A clean resource: Connected, Secondary, UpToDate on both nodes.
+    pub fn connect(&self, resource: &str) -> Result<()> {
+        self.connect_inconsistent(resource)?;
+        // Two empty disks are equal: no initial sync.
+        self.a.ok(&format!(
+            "drbdadm new-current-uuid --clear-bitmap {resource}"
+        ))?;
+        self.both(|node| node.wait_for_drbd(resource, "ds:UpToDate/UpToDate "))
+    }
+
+    /// An ext4 file system on the resource, made through node a.
+    pub fn make_file_system(&self, resource: &str) -> Result<()> {
+        let minor = drbd::minor(resource);
+        self.a.ok(&format!(
+            "drbdadm primary {resource} && /sbin/mke2fs -q -t ext4 /dev/drbd{minor} \
+             && drbdadm secondary {resource}"
+        ))?;
+        Ok(())
+    }
+
+    /// Ends what a scenario may have left, whatever way it ended.
+    pub fn clean_up(&self, resources: &[&str]) -> Result<()> {
+        self.both(|node| {
+            node.ok(
+                "for job in /run/lab-job-*; do [ -e $job ] && kill $(cat $job); rm -f $job; done
+                 for id in $(xl list | awk 'NR > 1 && $2 != 0 { print $2 }'); do xl destroy $id; done
+                 ! grep -q ' /mnt ' /proc/mounts || umount /mnt",
+            )?;
+            node.wait_until("without vbds", "! ls /sys/bus/xen-backend/devices | grep vbd", LIMIT)?;
+            for resource in resources {
+                let down = format!("drbdadm secondary {resource} && drbdadm down {resource}");
+                node.wait_until("down", &down, LIMIT)?;
+            }
+            node.ok("rm -rf /run/block-drbd /run/xen-hotplug/block")?;
+            Ok(())
+        })
+    }
+
+    /// Keeps all that a failed scenario can be understood from. What cannot be had is left out.
+    pub fn collect(&self, directory: &Path) -> Result<()> {
+        fs::create_dir_all(directory)?;
+        for node in [&self.a, &self.b] {
+            for (name, command) in DIAGNOSES {
+                let output = node.run(command)?;
+                let text = output.text() + &output.stderr;
+                fs::write(directory.join(format!("{}-{name}.txt", node.name)), text)?;
+            }
+            for path in node.ok("find /var/log -type f")?.lines() {
+                let name = path.trim_start_matches("/var/log/").replace('/', "-");
+                fs::write(
+                    directory.join(format!("{}-{name}", node.name)),
+                    node.get(path)?,
+                )?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! Has cargo build what runs inside the machines, and finds it.
+
+use crate::image::Programs;
+use crate::paths;
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The agent, built now, and the binary under test, as it is.
+pub fn build() -> Result<Programs> {
+    Ok(Programs {
+        agent: executable(&["build", "--example", "lab-agent"])?,
+        binary: Some(binary_under_test()).filter(|path| path.exists()),
+    })
+}
+
+/// Where the binary under test is expected.
+pub fn binary_under_test() -> PathBuf {
+    std::env::var_os("LAB_BINARY").map_or_else(
+        || {
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("target/x86_64-unknown-linux-gnu/release/block-drbd")
+        },
+        PathBuf::from,
+    )
+}
+
+/// The program of a test target, to be run inside a node.
+pub fn test(name: &str) -> Result<PathBuf> {
+    executable(&["test", "--no-run", "--test", name])
+        .with_context(|| format!("building the test target {name}"))
+}
+
+fn executable(arguments: &[&str]) -> Result<PathBuf> {
+    let messages = paths::output(
+        Command::new(env!("CARGO"))
+            .args(arguments)
+            .args(["--release", "--quiet", "--message-format=json"])
+            .current_dir(env!("CARGO_MANIFEST_DIR")),
+    )?;
+    String::from_utf8(messages)?
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .next_back()
+        .context("cargo built no program")
+}

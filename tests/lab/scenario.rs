@@ -1,0 +1,72 @@
+//! The list of scenarios, and what one is.
+
+use crate::pair::Pair;
+use crate::scenarios as s;
+use anyhow::Result;
+
+/// Something that must hold on real machines.
+pub struct Scenario {
+    /// How it is called on the command line.
+    pub name: &'static str,
+    /// What it uses; down before it starts and after it ends.
+    pub resources: &'static [&'static str],
+    /// Whether it needs the binary under test.
+    pub ours: bool,
+    /// Does it and asserts.
+    pub run: fn(&Pair) -> Result<()>,
+}
+
+const fn lab(
+    name: &'static str,
+    resources: &'static [&'static str],
+    run: fn(&Pair) -> Result<()>,
+) -> Scenario {
+    Scenario {
+        name,
+        resources,
+        ours: false,
+        run,
+    }
+}
+
+const fn ours(
+    name: &'static str,
+    resources: &'static [&'static str],
+    run: fn(&Pair) -> Result<()>,
+) -> Scenario {
+    Scenario {
+        name,
+        resources,
+        ours: true,
+        run,
+    }
+}
+
+/// In the order in which they run: first what proves the lab itself.
+pub const ALL: &[Scenario] = &[
+    lab("boot", &["r0"], s::boot::run),
+    lab("old-script", &["r0"], s::old_script::run),
+    ours("create-destroy", &["r1"], s::create_destroy::run),
+    ours("reboot", &["r2"], s::reboot::run),
+    ours(
+        "refused-peer-primary",
+        &["r3"],
+        s::refused_peer_primary::run,
+    ),
+    ours(
+        "refused-disk-inconsistent",
+        &["r4"],
+        s::refused_disk_inconsistent::run,
+    ),
+    ours("device-held", &["r5"], s::device_held::run),
+    ours(
+        "failed-add-rolls-back",
+        &["r6"],
+        s::failed_add_rolls_back::run,
+    ),
+    ours("kill-add", &["r1"], s::kill_add::run),
+    lab("xenstore-conformance", &[], s::xenstore_conformance::run),
+    lab("drbd-conformance", &["r7"], s::drbd_conformance::run),
+    ours("pvh", &["r2"], s::pvh::run),
+    ours("pygrub", &["r3"], s::pygrub::run),
+];
