@@ -151,7 +151,7 @@ impl Node {
 
 fn drbd_shows(resource: &str, pattern: &str) -> String {
     let minor = drbd::minor(resource);
-    format!("grep -q '^ *{minor}: cs:.*{pattern}' /proc/drbd")
+    format!("grep -q '^ *{minor}: .*{pattern}' /proc/drbd")
 }
 
 /// QEMU makes the socket in the first moments of its life, and tells nobody.
