@@ -5,7 +5,8 @@
 //! does not know is kept as `Other`. Rules refuse on what they need and cannot
 //! know.
 
-use serde::Serialize;
+use crate::target::Target;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A value, or why it could not be had.
@@ -177,7 +178,9 @@ pub struct Resource {
     pub write_ordering: Known<WriteOrdering>,
     /// Its volumes by number.
     pub volumes: Vec<Volume>,
-    /// Its connections. 8.4 leaves out one that has no network configuration.
+    /// Its connections. 8.4 has exactly one per resource that has volumes; it is StandAlone where
+    /// no network is configured, and 8.4 throws the configuration away on the way to StandAlone
+    /// (drbd_state.c:2048-2070), so that the two cannot be told apart there.
     pub connections: Vec<Connection>,
 }
 
@@ -200,7 +203,8 @@ pub struct Volume {
 /// The connection to one peer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Connection {
-    /// The peer's name where DRBD knows one (9), else its address (`10.0.0.2:7792`).
+    /// The peer's name where DRBD knows one (9), else its address (`10.0.0.2:7792`), else
+    /// `peer`: 8.4 forgets the address of a StandAlone connection.
     pub peer: String,
     /// The state of the connection.
     pub state: ConnectionState,
@@ -239,3 +243,163 @@ macro_rules! display_by_name {
     )*};
 }
 display_by_name!(Role, DiskState, ConnectionState);
+
+/// Everything that was found out for one event.
+#[derive(Debug, Clone, Serialize)]
+pub struct Facts {
+    /// Major and minor version of the hypervisor (/sys/hypervisor/version).
+    pub xen_version: Known<(u32, u32)>,
+    /// Our own backend directory; `None` when it does not exist.
+    pub backend: Known<Option<Backend>>,
+    /// What the disk line names, or what is wrong with that.
+    pub target: Result<Target, String>,
+    /// The named resource; `None` when the kernel knows none of that name.
+    pub resource: Known<Option<Resource>>,
+    /// The major number of DRBD's devices (/proc/devices).
+    pub major: Known<u32>,
+    /// Every backend device of this host that has been given a block device.
+    pub vbds: Known<Vec<Vbd>>,
+    /// Every other backend device of this host that has one of the resource's volumes.
+    pub users: Known<Vec<User>>,
+    /// Where the named volume is mounted in this domain.
+    pub mounts: Known<Vec<String>>,
+    /// Whether the named volume is swapped on in this domain.
+    pub swap: Known<bool>,
+    /// The devices that are stacked on the named volume (/sys/block/drbdN/holders).
+    pub holders: Known<Vec<String>>,
+    /// What this program has recorded of the resource; `None` when nothing.
+    pub claim: Known<Option<Claim>>,
+}
+
+impl Facts {
+    /// The one volume that is meant, where that is certain.
+    pub fn volume(&self) -> Option<&Volume> {
+        let resource = self.resource.value()?.as_ref()?;
+        match (self.target.as_ref().ok()?.volume, &resource.volumes[..]) {
+            (Some(number), volumes) => volumes.iter().find(|volume| volume.number == number),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        }
+    }
+}
+
+/// Our own backend directory in xenstore, as the toolstack wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Backend {
+    /// `params`: what `target=` said, verbatim.
+    pub params: Vec<u8>,
+    /// `state` (XenbusState): 2 is InitWait, in which the toolstack expects us.
+    pub state: String,
+    /// `physical-device`, once it is written: major and minor.
+    pub physical_device: Option<PhysicalDevice>,
+    /// The guest's name, for messages (`/local/domain/D/name`).
+    pub guest: Option<String>,
+    /// The guest's `vm` node, which is the same for both halves of a localhost migration.
+    pub vm: Option<String>,
+}
+
+/// Major and minor as `physical-device` spells them: `%x:%x`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PhysicalDevice {
+    /// The driver.
+    pub major: u32,
+    /// The device.
+    pub minor: u32,
+}
+
+impl PhysicalDevice {
+    /// Reads `93:3`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (major, minor) = text.split_once(':')?;
+        let number = |text: &str| u32::from_str_radix(text, 16).ok();
+        Some(PhysicalDevice { major: number(major)?, minor: number(minor)? })
+    }
+}
+
+/// Lower case and unpadded: Xen's scripts compare the text (`stat -c %t:%T`, block-common.sh).
+impl fmt::Display for PhysicalDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}:{:x}", self.major, self.minor)
+    }
+}
+
+/// A backend device that has been given a block device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Vbd {
+    /// The guest.
+    pub domid: u32,
+    /// The device within the guest.
+    pub devid: u32,
+    /// The inode number of its entry in sysfs, which no other device ever has;
+    /// `None` where the kernel does not list it.
+    pub inode: Option<u64>,
+    /// What it was given.
+    pub device: PhysicalDevice,
+}
+
+/// Another backend device that has a volume of the resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// The guest.
+    pub domid: u32,
+    /// The device within the guest.
+    pub devid: u32,
+    /// The volume's minor.
+    pub minor: u32,
+    /// The guest's name, where it has one.
+    pub guest: Option<String>,
+    /// Whether blkback may have it open: the guest exists and the device is not closed.
+    pub live: bool,
+    /// Whether the toolstack is taking it away (`online` is 0).
+    pub leaving: bool,
+    /// Whether it belongs to the same guest as our own device: a localhost
+    /// migration, or a stub domain and its guest.
+    pub same_guest: bool,
+}
+
+/// What this program records of a resource, in `/run/block-drbd/claims/RES.json`,
+/// before it promotes.
+///
+/// A record with nobody in `users` is a pending release: it was promoted, is no
+/// longer needed and could not be demoted yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// The version of this format: 1.
+    pub version: u32,
+    /// The resource.
+    pub resource: String,
+    /// The minors that this program promoted and has not demoted.
+    pub promoted: Vec<u32>,
+    /// Who has, or is about to get, a volume.
+    pub users: Vec<Claimant>,
+}
+
+/// A device in a [`Claim`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claimant {
+    /// The guest.
+    pub domid: u32,
+    /// The device within the guest.
+    pub devid: u32,
+    /// The volume's minor.
+    pub minor: u32,
+}
+
+impl Claim {
+    /// Where the record of `resource` stands. The name has been checked by [`Target::parse`].
+    pub fn path(resource: &str) -> String {
+        format!("/run/block-drbd/claims/{resource}.json")
+    }
+
+    /// An empty record.
+    pub fn new(resource: &str) -> Self {
+        Claim { version: 1, resource: resource.into(), promoted: Vec::new(), users: Vec::new() }
+    }
+
+    /// Whether nothing is recorded, so that the file may go.
+    pub fn is_empty(&self) -> bool {
+        self.promoted.is_empty() && self.users.is_empty()
+    }
+}

@@ -1,6 +1,18 @@
 //! block-drbd: the gate between a Xen guest and its DRBD disk.
 //!
-//! The modules stand in the order in which an event passes through them.
+//! One event passes through the modules in this order: `event` says what
+//! happened, `gather` asks the machine for `facts`, `rules` judge them,
+//! `handlers` plan, `act` changes the machine, `report` tells.
 
-pub mod host;
+pub mod act;
+pub mod admin;
+pub mod cli;
+pub mod event;
 pub mod facts;
+pub mod gather;
+pub mod handlers;
+pub mod host;
+pub mod hotplug;
+pub mod report;
+pub mod rules;
+pub mod target;

@@ -1,3 +1,43 @@
 //! Arguments in, exit code out; the program is in the library.
 
-fn main() {}
+use anyhow::Result;
+use block_drbd::cli::{Cli, Command};
+use block_drbd::event::{self, Action, Hotplug};
+use block_drbd::host::syslog::{self, Level};
+use block_drbd::host::{Deadline, Host, signals};
+use block_drbd::{admin, hotplug, report};
+use clap::Parser;
+use std::time::Duration;
+
+fn main() {
+    let cli = Cli::parse();
+    // Every command sets the deadline that it needs; this one is for finding out which.
+    let deadline = Deadline::after(Duration::from_secs(8));
+    let mut host = Host::new(&cli.sysroot, event::xenstore_named(), deadline);
+    let code = run(&mut host, &cli).unwrap_or_else(|(code, error)| {
+        let line = report::one_line(&format!("{error:#}"));
+        syslog::write(&host, Level::Error, &line);
+        eprintln!("block-drbd: {line}");
+        code
+    });
+    std::process::exit(code);
+}
+
+fn run(host: &mut Host, cli: &Cli) -> Result<i32, (i32, anyhow::Error)> {
+    let tried = |error| (3, error);
+    signals::catch().map_err(tried)?;
+    match &cli.command {
+        Command::Add { .. } => call(host, Action::Add, cli.verbose),
+        Command::Remove { .. } => call(host, Action::Remove, cli.verbose),
+        Command::Status => admin::status(host).map_err(tried),
+        Command::Release { resource, wait, .. } => {
+            admin::release(host, resource.as_deref(), Duration::from_secs(*wait)).map_err(tried)
+        }
+        Command::Rules { id } => admin::rules(id.as_deref()).map_err(|error| (2, error)),
+    }
+}
+
+fn call(host: &mut Host, action: Action, verbose: bool) -> Result<i32, (i32, anyhow::Error)> {
+    let event = Hotplug::from_environment(action).map_err(|error| (2, error))?;
+    Ok(hotplug::run(host, &event, verbose))
+}

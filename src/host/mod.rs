@@ -1,10 +1,225 @@
 //! The machine: the one place that touches it, or a directory in its place.
 //!
-//! Reading takes `&Host`, changing takes `&mut Host`. Nothing here knows what a
-//! resource or a guest is.
+//! Reading takes `&Host`, changing takes `&mut Host`. Every path is relative to
+//! the root that the host was made with, so `--sysroot DIR` reads, and the
+//! tests change, a directory in place of the machine. Nothing here knows what
+//! a resource or a guest is.
 
+#![allow(clippy::disallowed_methods)]
+
+pub mod bounded;
 mod deadline;
+pub mod device;
+pub mod genl;
+pub mod lock;
+pub mod program;
 pub mod signals;
 mod sys;
+pub mod syslog;
+pub mod xenstore;
+
+use anyhow::{Context, Result, bail};
+use std::cell::{OnceCell, RefCell};
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, DirEntryExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 pub use deadline::{Deadline, Stop};
+use genl::Genl;
+use xenstore::Xenstore;
+
+/// No file of /proc, /sys or our own records is larger than this; what is, is refused.
+const LARGEST_FILE: u64 = 16 << 20;
+
+/// The machine, or a directory that stands for one.
+pub struct Host {
+    root: PathBuf,
+    deadline: Deadline,
+    started: Instant,
+    times: RefCell<Vec<(&'static str, Duration)>>,
+    xenstore_named: xenstore::Named,
+    xenstore: OnceCell<Xenstore>,
+}
+
+impl Host {
+    /// The machine under `root` (`/` for this one), with `deadline` for all that is done on it.
+    pub fn new(root: &Path, xenstore_named: xenstore::Named, deadline: Deadline) -> Self {
+        Host {
+            root: root.to_owned(),
+            deadline,
+            started: Instant::now(),
+            times: RefCell::new(Vec::new()),
+            xenstore_named,
+            xenstore: OnceCell::new(),
+        }
+    }
+
+    /// The directory that stands for the machine.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// When whatever is being done must be over.
+    pub fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// Allows what follows until `deadline`.
+    pub fn set_deadline(&mut self, deadline: Deadline) {
+        self.deadline = deadline;
+        if let Some(xenstore) = self.xenstore.get_mut() {
+            xenstore.set_deadline(deadline);
+        }
+    }
+
+    /// The time since this program began its work.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Runs `work` and notes how long it took; work of one name adds up.
+    pub fn timed<T>(&self, name: &'static str, work: impl FnOnce() -> T) -> T {
+        let before = self.started.elapsed();
+        let result = work();
+        self.note(name, before);
+        result
+    }
+
+    /// Notes the time since `before` for work that needs the host for itself.
+    pub fn note(&self, name: &'static str, before: Duration) {
+        let took = self.started.elapsed() - before;
+        let mut times = self.times.borrow_mut();
+        match times.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, sum)) => *sum += took,
+            None => times.push((name, took)),
+        }
+    }
+
+    /// How long each kind of work has taken so far, and `cpu`: the processor
+    /// time of this process and its children, which no other process slows down.
+    pub fn times(&self) -> Vec<(&'static str, Duration)> {
+        let mut times = self.times.borrow().clone();
+        times.push(("cpu", sys::processor_time()));
+        times
+    }
+
+    /// `path`, absolute on the machine, as a path on this one.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    /// The text of a file, without the line end that closes /sys files.
+    pub fn read_text(&self, path: &str) -> Result<String> {
+        self.read_optional(path)?.with_context(|| format!("{path} does not exist"))
+    }
+
+    /// The same, or `None` where there is no such file.
+    pub fn read_optional(&self, path: &str) -> Result<Option<String>> {
+        let file = match fs::File::open(self.path(path)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("opening {path}")),
+        };
+        let mut text = String::new();
+        file.take(LARGEST_FILE + 1).read_to_string(&mut text).with_context(|| format!("reading {path}"))?;
+        if text.len() as u64 > LARGEST_FILE {
+            bail!("{path} is larger than {} MiB", LARGEST_FILE >> 20);
+        }
+        text.truncate(text.trim_end_matches('\n').len());
+        Ok(Some(text))
+    }
+
+    /// The names in a directory, sorted; none where there is no such directory.
+    pub fn list(&self, path: &str) -> Result<Vec<String>> {
+        Ok(self.list_inodes(path)?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// The names in a directory with their inode numbers; none where there is no such directory.
+    pub fn list_inodes(&self, path: &str) -> Result<Vec<(String, u64)>> {
+        let entries = match fs::read_dir(self.path(path)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).with_context(|| format!("listing {path}")),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.with_context(|| format!("listing {path}"))?;
+            names.extend(entry.file_name().into_string().map(|name| (name, entry.ino())));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Whether there is anything at `path`.
+    pub fn exists(&self, path: &str) -> bool {
+        self.path(path).exists()
+    }
+
+    /// Writes a file of our own, whole or not at all: a new file takes the old one's place.
+    /// Not synced: what stands in /run is gone after a power cut in any case.
+    pub fn write(&mut self, path: &str, text: &str) -> Result<()> {
+        let target = self.path(path);
+        let new = target.with_extension("new");
+        self.make_directory_of(&target)?;
+        let write = || -> std::io::Result<()> {
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+                .open(&new)?;
+            file.write_all(text.as_bytes())?;
+            fs::rename(&new, &target)
+        };
+        write().with_context(|| format!("writing {path}"))
+    }
+
+    /// Removes a file of our own; none there is as good.
+    pub fn remove(&mut self, path: &str) -> Result<()> {
+        match fs::remove_file(self.path(path)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("removing {path}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn make_directory_of(&self, target: &Path) -> Result<()> {
+        let directory = target.parent().unwrap_or(Path::new("/"));
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .with_context(|| format!("making the directory {}", directory.display()))
+    }
+
+    /// The xenstore, opened when it is first asked for.
+    pub fn xenstore(&self) -> Result<&Xenstore> {
+        if self.xenstore.get().is_none() {
+            let opened = Xenstore::open(&self.root, &self.xenstore_named, self.deadline)?;
+            let _ = self.xenstore.set(opened);
+        }
+        self.xenstore.get().context("xenstore is not open")
+    }
+
+    /// The xenstore, to change it.
+    pub fn xenstore_mut(&mut self) -> Result<&mut Xenstore> {
+        self.xenstore()?;
+        self.xenstore.get_mut().context("xenstore is not open")
+    }
+
+    /// Generic netlink; each request opens a socket of its own.
+    pub fn genl(&self) -> Genl {
+        Genl::at(&self.root, self.deadline)
+    }
+
+    /// Waits a moment before looking again, or says why there is no time for it.
+    pub fn pause(&self, moment: Duration) -> Result<(), Stop> {
+        let left = self.deadline.remaining()?;
+        std::thread::sleep(moment.min(left));
+        self.deadline.remaining().map(|_| ())
+    }
+}

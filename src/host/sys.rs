@@ -3,7 +3,11 @@
 //! Nothing here knows what it is called for.
 
 use anyhow::Result;
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::time::TimeValLike;
+use nix::unistd::{ForkResult, Pid};
+use std::time::Duration;
 
 /// Calls `handler` on `number`, without SA_RESTART: a blocked call returns EINTR.
 ///
@@ -23,4 +27,46 @@ fn install(number: i32, handler: SigHandler) -> Result<()> {
     // async-signal-safe (signal-safety(7)).
     unsafe { sigaction(Signal::try_from(number)?, &action)? };
     Ok(())
+}
+
+/// Forks; `None` in the child, which dies when this process does.
+///
+/// Two children of one parent never share a socket that either uses: each
+/// opens its own.
+pub fn fork() -> Result<Option<Pid>> {
+    let parent = nix::unistd::getpid();
+    // SAFETY: the program has one thread, so the child may do all that its
+    // parent could (fork(2)); in a test with threads the child only runs what
+    // the test handed in.
+    match unsafe { nix::unistd::fork()? } {
+        ForkResult::Parent { child } => Ok(Some(child)),
+        ForkResult::Child => {
+            // SAFETY: PR_SET_PDEATHSIG takes a signal number and touches no memory.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            // The parent may have died before that took effect.
+            if nix::unistd::getppid() != parent {
+                exit_child();
+            }
+            Ok(None)
+        }
+    }
+}
+
+/// Ends a forked child at once, without running what its parent registered for its own end.
+pub fn exit_child() -> ! {
+    // SAFETY: _exit never returns and runs no destructor.
+    unsafe { libc::_exit(0) }
+}
+
+/// The processor time that this process and its children have used; zero where
+/// the kernel does not say.
+pub fn processor_time() -> Duration {
+    let of = |who| {
+        let usage = getrusage(who).ok()?;
+        let times = [usage.user_time(), usage.system_time()];
+        let micros: i64 = times.iter().map(TimeValLike::num_microseconds).sum();
+        u64::try_from(micros).ok().map(Duration::from_micros)
+    };
+    let parts = [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN].map(of);
+    parts.into_iter().flatten().sum()
 }

@@ -1,0 +1,55 @@
+# block-drbd: build, test, try, install.
+
+CARGO   ?= cargo
+TARGET  := x86_64-unknown-linux-gnu
+BINARY  := target/$(TARGET)/release/block-drbd
+PREFIX  ?= /usr
+SCRIPTS ?= /etc/xen/scripts
+
+.PHONY: build deps check unit test lab lab-all demo bench install clean
+
+build:
+	$(CARGO) build --release --locked
+	@file $(BINARY) | grep -q 'static-pie linked' || { echo "build: $(BINARY) is not static: is RUSTFLAGS set in the environment?" >&2; exit 1; }
+
+# Debian packages that the tests and the lab need, where they are missing.
+PACKAGES := qemu-system-x86 busybox-static cpio zstd kmod strace file util-linux
+deps:
+	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -n "$$missing" ]; then echo "deps: installing $$missing"; apt-get update -q && apt-get install -q -y --no-install-recommends $$missing; fi
+
+check:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+unit:
+	$(CARGO) test --locked
+
+# Everything that must pass.
+test: deps check build unit lab
+
+# Two real Xen hosts with DRBD in QEMU: `make lab` or `make lab SCENARIO=create-destroy`.
+lab: deps build
+	$(CARGO) test --locked --test lab -- $(SCENARIO)
+
+lab-all: deps build
+	$(CARGO) test --locked --test lab -- --all
+
+demo: deps build
+	$(CARGO) test --locked --test lab -- --demo
+
+bench: deps build
+	$(CARGO) test --locked --release --test vbds -- --nocapture
+	$(CARGO) test --locked --test lab -- --bench
+
+# The name /etc/xen/scripts/block-drbd belongs to Debian's drbd-utils: it is
+# diverted, never overwritten.
+install: build
+	@if [ -z "$(DESTDIR)" ] && [ -e $(SCRIPTS)/block-drbd ] && ! cmp -s $(BINARY) $(SCRIPTS)/block-drbd && dpkg -S $(SCRIPTS)/block-drbd >/dev/null 2>&1; then \
+	  dpkg-divert --local --rename --divert $(SCRIPTS)/block-drbd.drbd-utils --add $(SCRIPTS)/block-drbd; fi
+	install -D -m 0755 $(BINARY) $(DESTDIR)$(SCRIPTS)/block-drbd
+	mkdir -p $(DESTDIR)$(PREFIX)/sbin
+	ln -sfn $(SCRIPTS)/block-drbd $(DESTDIR)$(PREFIX)/sbin/block-drbd
+
+clean:
+	$(CARGO) clean

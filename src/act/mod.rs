@@ -1,0 +1,166 @@
+//! Changes the machine, step by step, and undoes what was done when a step fails.
+//!
+//! Decides nothing: what it repeats under Xen's lock is the same judgement that
+//! made the plan.
+
+mod attach;
+mod role;
+
+use crate::facts::{Claim, PhysicalDevice};
+use crate::handlers::{Plan, Step};
+use crate::host::bounded::{self, Ended};
+use crate::host::{Deadline, Host, device};
+use anyhow::{Context, Result, bail};
+use std::time::Duration;
+
+/// How long an empty flush may take before it proves nothing.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// What came of a plan.
+#[derive(Debug)]
+#[must_use]
+pub struct Outcome {
+    /// The step that failed and why; the steps before it have been undone.
+    pub failure: Option<anyhow::Error>,
+    /// What could neither be done nor undone and is now recorded: one sentence.
+    pub pending: Option<String>,
+}
+
+/// Runs the plan; after a failure undoes, until `undo_by`, what was done.
+pub fn run(host: &mut Host, plan: &Plan, undo_by: Deadline) -> Outcome {
+    let mut outcome = Outcome { failure: None, pending: None };
+    for (done, step) in plan.steps.iter().enumerate() {
+        let before = host.elapsed();
+        let result = take(host, step, &mut outcome.pending);
+        host.note(name(step), before);
+        if let Err(error) = result {
+            outcome.failure = Some(error);
+            host.set_deadline(undo_by.despite_signals());
+            // The failed step comes first: a refused request may have changed something.
+            undo(host, &plan.steps[..=done], &mut outcome.pending);
+            break;
+        }
+    }
+    outcome
+}
+
+fn take(host: &mut Host, step: &Step, pending: &mut Option<String>) -> Result<()> {
+    match step {
+        Step::Record { after, .. } => record(host, after),
+        Step::Promote { resource, minor } => role::promote(host, resource, *minor),
+        Step::ProveFlush { device } => prove_flush(host, *device),
+        Step::Attach { vbd, device } => attach::attach(host, vbd, *device),
+        Step::Release { resource, minors, hand_over } => {
+            *pending = release(host, resource, minors, *hand_over)?;
+            Ok(())
+        }
+        Step::Refuse { vbd, sentence } => attach::refuse(host, vbd, sentence),
+    }
+}
+
+/// The step's name, as the log has it.
+fn name(step: &Step) -> &'static str {
+    match step {
+        Step::Record { .. } => "record",
+        Step::Promote { .. } => "promote",
+        Step::ProveFlush { .. } => "flush",
+        Step::Attach { .. } => "attach",
+        Step::Release { .. } => "release",
+        Step::Refuse { .. } => "refuse",
+    }
+}
+
+/// Undoes `steps`, the last first. What cannot be undone is recorded and goes on by itself.
+fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
+    let mut primary = Vec::new();
+    for step in steps.iter().rev() {
+        match step {
+            Step::Promote { resource, minor } => {
+                if let Err(error) = role::demote(host, resource, *minor) {
+                    *pending = Some(format!(
+                        "{resource} could not be demoted ({error:#}) and is released as soon as it can be"
+                    ));
+                    primary.push(*minor);
+                }
+            }
+            Step::Record { before, after } => {
+                if let Err(error) = unrecord(host, before.as_ref(), after, &primary) {
+                    *pending = Some(format!("the record of {} is wrong: {error:#}", after.resource));
+                }
+            }
+            Step::ProveFlush { .. } | Step::Attach { .. } | Step::Release { .. } | Step::Refuse { .. } => {}
+        }
+    }
+}
+
+/// Puts back the record that was there, with what is still Primary because of us.
+fn unrecord(host: &mut Host, before: Option<&Claim>, after: &Claim, primary: &[u32]) -> Result<()> {
+    let mut claim = before.cloned().unwrap_or_else(|| Claim::new(&after.resource));
+    claim
+        .promoted
+        .extend(primary.iter().filter(|minor| !before.is_some_and(|before| before.promoted.contains(minor))));
+    record(host, &claim)?;
+    if !primary.is_empty() { detach(host, &after.resource) } else { Ok(()) }
+}
+
+fn record(host: &mut Host, claim: &Claim) -> Result<()> {
+    let path = Claim::path(&claim.resource);
+    if claim.is_empty() {
+        return host.remove(&path);
+    }
+    let text = serde_json::to_string(claim).with_context(|| format!("writing {path}"))?;
+    host.write(&path, &text)
+}
+
+/// Makes the minors Secondary and takes them off the record; says what is left and why.
+fn release(host: &mut Host, resource: &str, minors: &[u32], hand_over: bool) -> Result<Option<String>> {
+    let mut claim = crate::gather::claims::read(host, resource)?.unwrap_or_else(|| Claim::new(resource));
+    claim.promoted = minors.to_vec();
+    let mut left = None;
+    for minor in minors {
+        match role::demote(host, resource, *minor) {
+            Ok(()) => claim.promoted.retain(|other| other != minor),
+            Err(error) => {
+                left = Some(format!(
+                    "{resource} is still Primary ({error:#}) and is released as soon as it can be"
+                ));
+            }
+        }
+    }
+    record(host, &claim)?;
+    if left.is_some() && hand_over {
+        detach(host, resource)?;
+    }
+    Ok(left)
+}
+
+/// Starts the detached release of a resource that is recorded as pending.
+fn detach(host: &Host, resource: &str) -> Result<()> {
+    let root = host.root().to_string_lossy();
+    crate::host::program::detach(&["--sysroot", &root, "release", "--wait", "3600", resource])
+}
+
+/// Opens the device and flushes it. An empty flush is what a guest's flush
+/// becomes (blkback.c: REQ_PREFLUSH), and fsync on a block device always sends
+/// one (block/fops.c: blkdev_fsync).
+fn prove_flush(host: &Host, expected: PhysicalDevice) -> Result<()> {
+    let path = format!("/dev/drbd{}", expected.minor);
+    let flush = || -> Result<()> {
+        let file = device::open(host, &path, expected.major, expected.minor)?;
+        file.sync_all().with_context(|| format!("flushing {path}"))
+    };
+    let answer = || match flush() {
+        Ok(()) => b"flushed".to_vec(),
+        Err(error) => format!("{error:#}").into_bytes(),
+    };
+    match bounded::run(host.deadline().at_most(FLUSH), answer)? {
+        Ended::Answered(answer) if answer == b"flushed" => Ok(()),
+        Ended::Answered(error) => bail!(
+            "a flush of {path} does not work: {}; see what dmesg says of the disk below it",
+            String::from_utf8_lossy(&error)
+        ),
+        Ended::GivenUp { stop, .. } => {
+            bail!("a flush of {path} did not return: {stop}; see what dmesg says of the disk below it")
+        }
+    }
+}

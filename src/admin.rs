@@ -1,0 +1,105 @@
+//! What an administrator asks for: status, release, rules.
+
+use crate::facts::{Facts, Known};
+use crate::handlers::release;
+use crate::host::{Deadline, Host, lock};
+use crate::report::status::{self, Line};
+use crate::target::Target;
+use crate::{act, gather, hotplug, rules};
+use anyhow::{Context, Result, anyhow};
+use std::time::Duration;
+
+/// How long one look or one try may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one try of a release that waits may keep the resource's lock from an add.
+const TRY: Duration = Duration::from_secs(1);
+
+/// The pause between two tries of a release that waits.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Prints every resource with its guests and records.
+pub fn status(host: &mut Host) -> Result<i32> {
+    host.set_deadline(Deadline::after(PATIENCE));
+    let resources = gather::resources(host, None).context("asking DRBD for its resources")?;
+    let lines: Vec<Line> = resources
+        .into_iter()
+        .map(|resource| {
+            let facts = facts_of(host, &resource.name);
+            let claim = match facts.claim {
+                Known::Is(claim) => Ok(claim),
+                Known::Unknown(why) => Err(anyhow!(why)),
+            };
+            Line { users: facts.users, resource, claim }
+        })
+        .collect();
+    print!("{}", status::table(&lines));
+    Ok(0)
+}
+
+/// Demotes what is recorded and unused; tries again until `wait` is over.
+pub fn release(host: &mut Host, resource: Option<&str>, wait: Duration) -> Result<i32> {
+    let resources = match resource {
+        Some(name) => vec![Target::parse(name.as_bytes()).map_err(|why| anyhow!("{name}: {why}"))?.resource],
+        None => gather::claims::all(host)?.into_iter().flatten().map(|claim| claim.resource).collect(),
+    };
+    let until = Deadline::after(wait.max(PATIENCE));
+    let mut worst = 0;
+    for name in &resources {
+        worst = worst.max(release_one(host, name, until, wait)?);
+    }
+    Ok(worst)
+}
+
+fn release_one(host: &mut Host, name: &str, until: Deadline, wait: Duration) -> Result<i32> {
+    loop {
+        let pending = try_release(host, name, if wait.is_zero() { PATIENCE } else { TRY })?;
+        let Some(pending) = pending else { return Ok(0) };
+        host.set_deadline(until);
+        if wait.is_zero() || host.pause(AGAIN).is_err() {
+            eprintln!("block-drbd: {pending}");
+            return Ok(4);
+        }
+    }
+}
+
+/// One try under the resource's lock, which an add that comes in between gets.
+/// Says what is left to do.
+fn try_release(host: &mut Host, name: &str, patience: Duration) -> Result<Option<String>> {
+    host.set_deadline(Deadline::after(PATIENCE));
+    let _lock = lock::take(host, &hotplug::lock_path(name))?;
+    let facts = facts_of(host, name);
+    let plan = release::plan(&facts);
+    if plan.steps.is_empty() {
+        println!("{name}: {}", plan.summary);
+        return Ok(None);
+    }
+    host.set_deadline(Deadline::after(patience));
+    let outcome = act::run(host, &plan, Deadline::after(PATIENCE));
+    match outcome.failure {
+        Some(error) => Err(error),
+        None if outcome.pending.is_none() => {
+            println!("{}", plan.summary);
+            Ok(None)
+        }
+        None => Ok(outcome.pending),
+    }
+}
+
+fn facts_of(host: &Host, name: &str) -> Facts {
+    let target = Ok(Target { resource: name.into(), volume: None });
+    gather::facts_of(host, None, Known::Unknown("no backend is concerned".into()), target)
+}
+
+/// Prints the rules, or one with its reason.
+pub fn rules(id: Option<&str>) -> Result<i32> {
+    match id {
+        None => rules::ALL.iter().for_each(|rule| println!("{:<18} {}", rule.id, rule.reason)),
+        Some(id) => {
+            let rule = rules::ALL.iter().find(|rule| rule.id == id);
+            let rule = rule.with_context(|| format!("there is no rule {id}; run: block-drbd rules"))?;
+            println!("{}: {}", rule.id, rule.reason);
+        }
+    }
+    Ok(0)
+}

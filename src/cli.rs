@@ -1,0 +1,72 @@
+//! The command line.
+
+#![allow(clippy::disallowed_methods)]
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// The gate between a Xen guest and its DRBD disk
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    after_help = "Exit codes: 0 done, 1 refused, 2 usage, 3 could not find out, 4 tried, failed, undone."
+)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+    /// Read this directory in place of the machine
+    #[arg(long, global = true, value_name = "DIR", default_value = "/")]
+    pub sysroot: PathBuf,
+    /// Say how long each step took
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// The words that block-drbd understands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Xen hotplug: a guest's disk comes (XENBUS_PATH in the environment)
+    Add {
+        /// xend's `block` adds a word of its own, which says nothing
+        #[arg(hide = true)]
+        ignored: Vec<String>,
+    },
+    /// Xen hotplug: a guest's disk goes (XENBUS_PATH in the environment)
+    Remove {
+        /// xend's `block` adds a word of its own, which says nothing
+        #[arg(hide = true)]
+        ignored: Vec<String>,
+    },
+    /// Show resources, roles, disks, guests and pending releases
+    Status,
+    /// Demote what block-drbd promoted and nobody uses any more
+    Release {
+        /// The resource
+        #[arg(required_unless_present = "all")]
+        resource: Option<String>,
+        /// Every resource with a record
+        #[arg(long, conflicts_with = "resource")]
+        all: bool,
+        /// Keep trying for so many seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+        wait: u64,
+    },
+    /// List the rules, or explain one
+    Rules {
+        /// The rule
+        id: Option<String>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,121 @@
+//! DRBD's own word about its resources, from its kernel module by generic netlink.
+//!
+//! What differs between the generations is in their files; nothing here knows
+//! an attribute. It decides nothing and repeats nothing: one call, one request.
+
+pub mod codes;
+mod message;
+mod state84;
+mod v84;
+
+use crate::facts::{Resource, Role};
+use crate::host::genl::{Error, Family, Genl};
+use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
+
+/// The family that every generation registers.
+const FAMILY: &str = "drbd";
+
+/// Whose messages the module speaks: told by its family's version, never by the kernel's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generation {
+    /// 8.4, which is also the module in the kernel's own tree.
+    V84(Family),
+}
+
+/// What the module answered to a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// It was so already.
+    NothingToDo,
+    /// It was refused. Read the state back: part of it may have happened.
+    Refused {
+        /// DRBD's number; [`codes::retry`] tells whether to ask again.
+        code: i32,
+        /// The number in words.
+        text: String,
+        /// What the module added (CFG_REPLY info_text), often nothing.
+        info: Vec<String>,
+    },
+}
+
+/// Finds out which DRBD answers. `proc_drbd` is the text of `/proc/drbd`, if
+/// there is one: it tells why there is no family.
+pub fn detect(genl: &Genl, proc_drbd: Option<&str>) -> Result<Generation> {
+    match genl.family(FAMILY) {
+        Ok(family @ Family { version: 1, .. }) => Ok(Generation::V84(family)),
+        Ok(Family { version: 2, .. }) => bail!("this is DRBD 9, which is not served yet"),
+        Ok(Family { version, .. }) => {
+            bail!("drbd speaks version {version} of its netlink interface, known is 1")
+        }
+        Err(Error::NoFamily(_)) => bail!(why_absent(proc_drbd)),
+        Err(error) => Err(error).context("cannot find out which DRBD there is"),
+    }
+}
+
+fn why_absent(proc_drbd: Option<&str>) -> String {
+    let Some(text) = proc_drbd else {
+        return "the drbd module is not loaded: run modprobe drbd".into();
+    };
+    let version = text.strip_prefix("version: ").and_then(|rest| rest.split_whitespace().next());
+    match version {
+        Some(version) if version.starts_with("8.3.") => {
+            format!("DRBD {version} has no generic netlink: it is not served, upgrade to 8.4 or newer")
+        }
+        Some(version) => format!("DRBD {version} is loaded and has no generic netlink family"),
+        None => {
+            "/proc/drbd is there and names no version, and there is no generic netlink family drbd".into()
+        }
+    }
+}
+
+/// The resources as they are now: all, or the one named `only`, or none if there is no such.
+pub fn resources(genl: &Genl, generation: Generation, only: Option<&str>) -> Result<Vec<Resource>> {
+    match generation {
+        Generation::V84(family) => v84::resources(genl, family, only),
+    }
+}
+
+/// Asks once for `role` on the volume with `minor` of the resource `name`.
+///
+/// This can block in the kernel for ever, past any deadline, until a signal
+/// comes (captures, surprise 2): call it in a child. The name guards less than
+/// it seems to, see v84.rs; read the state back.
+pub fn set_role(
+    genl: &mut Genl,
+    generation: Generation,
+    minor: u32,
+    name: &str,
+    role: &Role,
+) -> Result<Answer> {
+    match generation {
+        Generation::V84(family) => v84::set_role(genl, family, minor, name, role),
+    }
+}
+
+/// Puts words to a refusal that every generation can give.
+fn explain(error: Error) -> anyhow::Error {
+    match error {
+        Error::Refused(Errno::EPERM | Errno::EACCES) => {
+            anyhow!("drbd permits this to root only (CAP_NET_ADMIN)")
+        }
+        other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::why_absent;
+
+    #[test]
+    fn a_missing_family_is_explained() {
+        assert_eq!(why_absent(None), "the drbd module is not loaded: run modprobe drbd");
+        let old = "version: 8.3.11 (api:88/proto:86-96)\nsrcversion: 1\n";
+        assert!(why_absent(Some(old)).starts_with("DRBD 8.3.11 has no generic netlink: "));
+        let new = "version: 8.4.11 (api:1/proto:86-101)\n";
+        assert_eq!(why_absent(Some(new)), "DRBD 8.4.11 is loaded and has no generic netlink family");
+        assert!(why_absent(Some("")).contains("names no version"));
+    }
+}

@@ -1,0 +1,103 @@
+//! Asks the machine everything that a decision needs, once, and in one order.
+//!
+//! Changes nothing and decides nothing. A read that fails becomes
+//! [`Known::Unknown`] with its reason.
+
+pub mod claims;
+pub mod drbd;
+pub mod sharing;
+pub mod usage;
+pub mod vbd;
+
+use crate::event::{Action, Hotplug, VbdPath};
+use crate::facts::{Backend, Facts, Known, Resource};
+use crate::host::Host;
+use crate::target::Target;
+use anyhow::{Context, Result};
+
+/// What the event is about: for an add what `params` names, for a remove what
+/// this program recorded when it added, and what `params` names without a record.
+///
+/// The error is a clause that says what is wrong with `params`.
+pub fn target(host: &Host, event: &Hotplug) -> Result<Target, String> {
+    let named = vbd::params(host, &event.vbd).map_err(|error| format!("{error:#}"));
+    let named = named.and_then(|params| match params {
+        Some(params) => Target::parse(&params),
+        None => Err("the backend directory is gone".into()),
+    });
+    if event.action == Action::Add {
+        return named;
+    }
+    let hint = named.as_ref().ok().map(|target| target.resource.as_str());
+    match claims::of_device(host, event.vbd.domid, event.vbd.devid, hint) {
+        Ok(Some(claim)) => Ok(Target { resource: claim.resource, volume: None }),
+        _ => named,
+    }
+}
+
+/// Everything about the volume that the event is about.
+pub fn facts(host: &Host, event: &Hotplug) -> Facts {
+    let backend = Known::from(host.timed("xenstore", || vbd::backend(host, &event.vbd)));
+    facts_of(host, Some(&event.vbd), backend, target(host, event))
+}
+
+/// The same for a resource that was found in another way than through `params`.
+pub fn facts_of(
+    host: &Host,
+    vbd: Option<&VbdPath>,
+    backend: Known<Option<Backend>>,
+    target: Result<Target, String>,
+) -> Facts {
+    let name = target.as_ref().map(|target| target.resource.as_str());
+    let resource = match name {
+        Ok(name) => Known::from(host.timed("drbd", || resource(host, name))),
+        Err(reason) => Known::Unknown(reason.clone()),
+    };
+    let major = Known::from(crate::host::device::major(host, "drbd"));
+    let vbds = Known::from(host.timed("sharing", || sharing::vbds(host)));
+    let users = Known::from(vbd::users(host, vbd, &backend, &resource, &major, &vbds));
+    let claim = match name {
+        Ok(name) => Known::from(claims::read(host, name)),
+        Err(reason) => Known::Unknown(reason.clone()),
+    };
+    let mut facts = Facts {
+        xen_version: Known::from(xen_version(host)),
+        backend,
+        target,
+        resource,
+        major,
+        vbds,
+        users,
+        mounts: Known::Unknown("the volume is not known".into()),
+        swap: Known::Unknown("the volume is not known".into()),
+        holders: Known::Unknown("the volume is not known".into()),
+        claim,
+    };
+    if let (Some(minor), Some(&major)) = (facts.volume().map(|volume| volume.minor), facts.major.value()) {
+        facts.mounts = Known::from(usage::mounts(host, major, minor));
+        facts.swap = Known::from(usage::swap(host, minor));
+        facts.holders = Known::from(usage::holders(host, minor));
+    }
+    facts
+}
+
+/// The resource of that name, if DRBD knows one.
+pub fn resource(host: &Host, name: &str) -> Result<Option<Resource>> {
+    Ok(resources(host, Some(name))?.into_iter().find(|resource| resource.name == name))
+}
+
+/// Every resource, or only the one of that name.
+pub fn resources(host: &Host, only: Option<&str>) -> Result<Vec<Resource>> {
+    let genl = host.genl();
+    let generation = drbd::detect(&genl, host.read_optional("/proc/drbd")?.as_deref())?;
+    drbd::resources(&genl, generation, only)
+}
+
+/// The hypervisor's version, which is also that of its toolstack (xen.md 1.4).
+pub fn xen_version(host: &Host) -> Result<(u32, u32)> {
+    let number = |name: &str| -> Result<u32> {
+        let path = format!("/sys/hypervisor/version/{name}");
+        host.read_text(&path)?.parse().with_context(|| format!("{path} is not a number"))
+    };
+    Ok((number("major")?, number("minor")?))
+}

@@ -1,0 +1,105 @@
+//! Backend devices in xenstore: our own, and the others that have the same volume.
+//!
+//! Reads only below this domain's own backend directory and what dom0 writes of
+//! a guest. Never follows `frontend`: the guest owns what is there.
+
+use crate::event::VbdPath;
+use crate::facts::{Backend, Known, PhysicalDevice, Resource, User, Vbd};
+use crate::host::Host;
+use crate::host::xenstore::Xenstore;
+use anyhow::{Result, bail};
+
+/// Where this domain's backend devices are.
+pub(super) const BACKENDS: &str = "/local/domain/0/backend/vbd";
+
+/// What `target=` said, or `None` when the backend directory is gone.
+pub fn params(host: &Host, vbd: &VbdPath) -> Result<Option<Vec<u8>>> {
+    Ok(host.xenstore()?.read(&vbd.node("params"))?)
+}
+
+/// Our own backend directory, or `None` when the toolstack has removed it.
+pub fn backend(host: &Host, vbd: &VbdPath) -> Result<Option<Backend>> {
+    let xenstore = host.xenstore()?;
+    let Some(state) = text(xenstore, &vbd.node("state"))? else { return Ok(None) };
+    let Some(params) = xenstore.read(&vbd.node("params"))? else { return Ok(None) };
+    Ok(Some(Backend {
+        params,
+        state,
+        physical_device: text(xenstore, &vbd.node("physical-device"))?
+            .and_then(|text| PhysicalDevice::parse(&text)),
+        guest: text(xenstore, &format!("/local/domain/{}/name", vbd.domid))?,
+        vm: text(xenstore, &format!("/local/domain/{}/vm", vbd.domid))?,
+    }))
+}
+
+/// Of `devices`, every other one with a volume of `resource`.
+pub fn users(
+    host: &Host,
+    own: Option<&VbdPath>,
+    backend: &Known<Option<Backend>>,
+    resource: &Known<Option<Resource>>,
+    major: &Known<u32>,
+    devices: &Known<Vec<Vbd>>,
+) -> Result<Vec<User>> {
+    let devices = match devices {
+        Known::Is(devices) => devices,
+        Known::Unknown(why) => bail!("{why}"),
+    };
+    let (Some(Some(resource)), Some(&major)) = (resource.value(), major.value()) else {
+        return Ok(Vec::new());
+    };
+    let xenstore = host.xenstore()?;
+    let own_vm = backend.value().and_then(|backend| backend.as_ref()?.vm.clone());
+    let mut users = Vec::new();
+    for vbd in devices {
+        let (domid, devid, minor) = (vbd.domid, vbd.devid, vbd.device.minor);
+        let ours = own.is_some_and(|own| (own.domid, own.devid) == (domid, devid));
+        let wanted = vbd.device.major == major && resource.volumes.iter().any(|volume| volume.minor == minor);
+        if !ours && wanted {
+            users.extend(user(xenstore, domid, devid, minor, own, own_vm.as_deref())?);
+        }
+    }
+    Ok(users)
+}
+
+fn user(
+    xenstore: &Xenstore,
+    domid: u32,
+    devid: u32,
+    minor: u32,
+    own: Option<&VbdPath>,
+    own_vm: Option<&str>,
+) -> Result<Option<User>> {
+    let node = |name: &str| format!("{BACKENDS}/{domid}/{devid}/{name}");
+    let Some(state) = text(xenstore, &node("state"))? else { return Ok(None) };
+    let online = text(xenstore, &node("online"))?;
+    let guest = text(xenstore, &format!("/local/domain/{domid}/name"))?;
+    let vm = text(xenstore, &format!("/local/domain/{domid}/vm"))?;
+    let leaving = online.as_deref() == Some("0");
+    // States 5 and 6 are Closing and Closed; a closed device that is still
+    // online is kept open by blkback (xen-blkback/xenbus.c, XenbusStateClosed).
+    let closed = leaving && state == "6";
+    let same_vm = vm.is_some() && vm.as_deref() == own_vm;
+    Ok(Some(User {
+        domid,
+        devid,
+        minor,
+        guest,
+        live: !closed,
+        leaving,
+        same_guest: same_vm || stub_domain(xenstore, domid, own)?,
+    }))
+}
+
+/// Whether one of the two domains is the other's device model: `target` in a
+/// stub domain names the guest that it serves.
+fn stub_domain(xenstore: &Xenstore, domid: u32, own: Option<&VbdPath>) -> Result<bool> {
+    let Some(own) = own else { return Ok(false) };
+    let target = |of: u32| text(xenstore, &format!("/local/domain/{of}/target"));
+    Ok(target(domid)? == Some(own.domid.to_string()) || target(own.domid)? == Some(domid.to_string()))
+}
+
+fn text(xenstore: &Xenstore, path: &str) -> Result<Option<String>> {
+    let value = xenstore.read(path)?;
+    Ok(value.map(|value| String::from_utf8_lossy(&value).into_owned()))
+}

@@ -1,0 +1,64 @@
+//! A guest wants a disk: claim, promote, prove the flush, attach. Or refuse.
+
+use super::{Plan, Step};
+use crate::event::VbdPath;
+use crate::facts::{Backend, Claim, Claimant, Facts, PhysicalDevice, Role, Volume};
+use crate::report;
+use crate::rules::Verdict;
+
+/// What to do for the backend directory `vbd`.
+pub fn plan(vbd: &VbdPath, facts: &Facts, verdict: &Verdict) -> Plan {
+    let (Some(Some(backend)), Some(volume), Some(&major)) =
+        (facts.backend.value(), facts.volume(), facts.major.value())
+    else {
+        return refusal(vbd, facts, verdict);
+    };
+    let device = PhysicalDevice { major, minor: volume.minor };
+    if backend.physical_device == Some(device) && volume.role == Role::Primary {
+        return Plan::nothing(format!("{device} was attached before"));
+    }
+    if !verdict.allows() {
+        return refusal(vbd, facts, verdict);
+    }
+    attach(vbd, facts, backend, volume, device)
+}
+
+fn refusal(vbd: &VbdPath, facts: &Facts, verdict: &Verdict) -> Plan {
+    let sentence = report::refusal(facts, verdict);
+    Plan { steps: vec![Step::Refuse { vbd: vbd.clone(), sentence: sentence.clone() }], summary: sentence }
+}
+
+fn attach(vbd: &VbdPath, facts: &Facts, backend: &Backend, volume: &Volume, device: PhysicalDevice) -> Plan {
+    let resource = match &facts.target {
+        Ok(target) => target.resource.clone(),
+        Err(reason) => return Plan::nothing(reason.clone()),
+    };
+    let before = facts.claim.value().and_then(Clone::clone);
+    let mut after = before.clone().unwrap_or_else(|| Claim::new(&resource));
+    after.users.retain(|user| is_live(facts, user));
+    after.users.push(Claimant { domid: vbd.domid, devid: vbd.devid, minor: volume.minor });
+    let mut steps = Vec::new();
+    let promote = volume.role != Role::Primary;
+    if promote && !after.promoted.contains(&volume.minor) {
+        after.promoted.push(volume.minor);
+    }
+    steps.push(Step::Record { before, after });
+    if promote {
+        steps.push(Step::Promote { resource: resource.clone(), minor: volume.minor });
+    }
+    steps.push(Step::ProveFlush { device });
+    steps.push(Step::Attach { vbd: vbd.clone(), device });
+    let summary =
+        format!("{resource} volume {} is attached to {}", volume.number, report::guest(Some(backend), vbd));
+    Plan { steps, summary }
+}
+
+/// Whether a recorded user still has the volume: a killed add leaves one that never got it.
+pub(super) fn is_live(facts: &Facts, user: &Claimant) -> bool {
+    match facts.users.value() {
+        Some(users) => {
+            users.iter().any(|other| other.live && (other.domid, other.devid) == (user.domid, user.devid))
+        }
+        None => true,
+    }
+}

@@ -1,0 +1,86 @@
+//! From what is known and judged to what is to be done: a list of steps.
+//!
+//! Pure: no module here touches the machine. To add a handler: a file
+//! `src/handlers/its_name.rs` with a function from facts to [`Plan`], and its
+//! line where `lib.rs` chooses.
+
+pub mod add;
+pub mod release;
+pub mod remove;
+
+use crate::event::VbdPath;
+use crate::facts::{Claim, PhysicalDevice};
+use serde::Serialize;
+
+/// Every change that this program can make to a machine.
+///
+/// A step that changes something can be undone; `act` says how, next to how
+/// it is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Step {
+    /// Records who uses the resource and what was promoted for it. Stands
+    /// before the promotion, so that no death of this process leaves a Primary
+    /// of ours that nobody knows of. Undone by the record that was there.
+    Record {
+        /// What is recorded now.
+        before: Option<Claim>,
+        /// What is to be recorded.
+        after: Claim,
+    },
+    /// Makes one volume Primary, never by force. Undone by making it Secondary.
+    Promote {
+        /// The resource.
+        resource: String,
+        /// The volume's minor.
+        minor: u32,
+    },
+    /// Opens the device and flushes it. Changes nothing.
+    ProveFlush {
+        /// The device, to be found at `/dev/drbdN`.
+        device: PhysicalDevice,
+    },
+    /// Judges once more under Xen's lock, then hands the device to blkback: the
+    /// point of no return, so it is the last step and is never undone.
+    Attach {
+        /// The backend directory.
+        vbd: VbdPath,
+        /// What blkback is to open.
+        device: PhysicalDevice,
+    },
+    /// Makes volumes Secondary that nobody uses any more, waiting for blkback
+    /// to close them. What cannot be done in time stays recorded and is left to
+    /// a detached release. Undone by nothing: nobody needs them Primary.
+    Release {
+        /// The resource.
+        resource: String,
+        /// The minors.
+        minors: Vec<u32>,
+        /// Whether a detached release goes on with what is left; that release
+        /// itself does not start another.
+        hand_over: bool,
+    },
+    /// Tells the toolstack why not (`hotplug-error`).
+    Refuse {
+        /// The backend directory.
+        vbd: VbdPath,
+        /// One sentence.
+        sentence: String,
+    },
+}
+
+/// What is to be done, in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[must_use]
+pub struct Plan {
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// What to tell of it when it is done: one clause.
+    pub summary: String,
+}
+
+impl Plan {
+    /// Nothing to do, and why.
+    fn nothing(summary: String) -> Plan {
+        Plan { steps: Vec::new(), summary }
+    }
+}

@@ -1,0 +1,24 @@
+//! A pending release: what this program promoted, nobody uses, and is still Primary.
+
+use super::{Plan, Step, add};
+use crate::facts::Facts;
+
+/// What to do for the recorded resource of `facts`.
+pub fn plan(facts: &Facts) -> Plan {
+    let Some(Some(claim)) = facts.claim.value() else {
+        return Plan::nothing("nothing is recorded".into());
+    };
+    let mut after = claim.clone();
+    after.users.retain(|user| add::is_live(facts, user));
+    // Others than those on record are left to DRBD, which does not demote what
+    // is open: a backend that hangs in its closing is what a release waits for.
+    if !after.users.is_empty() {
+        return Plan::nothing(format!("{} is in use", claim.resource));
+    }
+    let resource = claim.resource.clone();
+    let steps = vec![
+        Step::Record { before: Some(claim.clone()), after },
+        Step::Release { resource: resource.clone(), minors: claim.promoted.clone(), hand_over: false },
+    ];
+    Plan { steps, summary: format!("{resource} is released") }
+}

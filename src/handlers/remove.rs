@@ -1,0 +1,75 @@
+//! A guest's disk goes: release the resource, if nobody else of this host uses it.
+//!
+//! Called also for disks whose add failed or never ran, and more than once
+//! (xen.md 1.6): what is not in our record is not ours to demote.
+
+use super::{Plan, Step, add};
+use crate::event::VbdPath;
+use crate::facts::{Backend, Claim, Facts, Resource, Role};
+
+/// What to do for the backend directory `vbd`.
+pub fn plan(vbd: &VbdPath, facts: &Facts) -> Plan {
+    let ours =
+        |claim: &&Claim| claim.users.iter().any(|user| (user.domid, user.devid) == (vbd.domid, vbd.devid));
+    match facts.claim.value().and_then(|claim| claim.as_ref()) {
+        Some(claim) if ours(&claim) => leave(vbd, facts, claim),
+        Some(claim) => Plan::nothing(format!("domain {} has no claim on {}", vbd.domid, claim.resource)),
+        None => adopt(facts),
+    }
+}
+
+fn leave(vbd: &VbdPath, facts: &Facts, claim: &Claim) -> Plan {
+    let mut after = claim.clone();
+    after
+        .users
+        .retain(|user| (user.domid, user.devid) != (vbd.domid, vbd.devid) && add::is_live(facts, user));
+    let resource = claim.resource.clone();
+    let in_use = others(facts) || !after.users.is_empty();
+    let minors = claim.promoted.clone();
+    let mut steps = vec![Step::Record { before: Some(claim.clone()), after }];
+    if in_use {
+        return Plan { steps, summary: format!("{resource} stays Primary for another user of this host") };
+    }
+    if minors.is_empty() {
+        return Plan {
+            steps,
+            summary: format!("{resource} was Primary before it was attached and stays so"),
+        };
+    }
+    steps.push(Step::Release { resource: resource.clone(), minors, hand_over: true });
+    Plan { steps, summary: format!("{resource} is released") }
+}
+
+/// Without a record there is nothing of ours to release, except for a guest
+/// that was started before this program came: its backend has the device, and
+/// nobody else does.
+fn adopt(facts: &Facts) -> Plan {
+    let (Some(Some(backend)), Some(Some(resource)), Some(&major)) =
+        (facts.backend.value(), facts.resource.value(), facts.major.value())
+    else {
+        return Plan::nothing("nothing was claimed".into());
+    };
+    match primary_minor(backend, resource, major) {
+        Some(minor) if !others(facts) => Plan {
+            steps: vec![Step::Release {
+                resource: resource.name.clone(),
+                minors: vec![minor],
+                hand_over: true,
+            }],
+            summary: format!("{} is released", resource.name),
+        },
+        _ => Plan::nothing("nothing was claimed".into()),
+    }
+}
+
+fn primary_minor(backend: &Backend, resource: &Resource, major: u32) -> Option<u32> {
+    let device = backend.physical_device.filter(|device| device.major == major)?;
+    let primary =
+        |minor| resource.volumes.iter().any(|volume| volume.minor == minor && volume.role == Role::Primary);
+    Some(device.minor).filter(|&minor| primary(minor))
+}
+
+/// Whether somebody else has a volume of the resource. What is unknown counts as somebody.
+fn others(facts: &Facts) -> bool {
+    facts.users.value().is_none_or(|users| users.iter().any(|user| user.live))
+}

@@ -1,0 +1,46 @@
+//! Block device nodes: opened only when they are what they are said to be.
+
+#![allow(clippy::disallowed_methods)]
+
+use super::Host;
+use anyhow::{Context, Result, ensure};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+
+/// The block major that the kernel gave to `driver` (/proc/devices).
+pub fn major(host: &Host, driver: &str) -> Result<u32> {
+    let text = host.read_text("/proc/devices")?;
+    let block = text.split("Block devices:").nth(1).unwrap_or("");
+    block
+        .lines()
+        .filter_map(|line| line.trim().split_once(' '))
+        .find(|(_, name)| *name == driver)
+        .and_then(|(number, _)| number.parse().ok())
+        .with_context(|| format!("/proc/devices has no block driver {driver}"))
+}
+
+/// Opens the block device `path` for writing, if it is `major`:`minor`.
+///
+/// Never creates anything: without the device, a shell's redirection makes a
+/// regular file of that name, which then hides the device (captures, surprise 1).
+pub fn open(host: &Host, path: &str, major: u32, minor: u32) -> Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW)
+        .open(host.path(path))
+        .with_context(|| format!("opening {path}"))?;
+    let metadata = file.metadata().with_context(|| format!("looking at {path}"))?;
+    ensure!(
+        metadata.file_type().is_block_device(),
+        "{path} is not a block device; remove it and run: udevadm trigger"
+    );
+    let found = (nix::sys::stat::major(metadata.rdev()), nix::sys::stat::minor(metadata.rdev()));
+    ensure!(
+        found == (u64::from(major), u64::from(minor)),
+        "{path} is device {}:{}, not {major}:{minor}",
+        found.0,
+        found.1
+    );
+    Ok(file)
+}

@@ -1,0 +1,93 @@
+//! The socket that netlink messages go through: the kernel's, or a stand-in's.
+//!
+//! It must not look into the messages.
+
+use super::Error;
+use crate::host::Deadline;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, SockaddrLike, UnixAddr, connect,
+    recv, send, setsockopt, socket, sockopt,
+};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+/// One datagram of the kernel's never exceeds 32 KiB (`netlink_dump`, af_netlink.c); twice that is room.
+const DATAGRAM: usize = 64 * 1024;
+/// What may wait for us in the kernel, as drbdsetup asks for.
+const QUEUE: usize = 1024 * 1024;
+
+/// A connected socket that keeps message boundaries.
+pub struct Socket(OwnedFd);
+
+impl Socket {
+    /// The kernel's generic netlink where `root` is `/`, else `ROOT/run/generic-netlink`.
+    pub fn connect(root: &Path) -> Result<Self, Error> {
+        if root == Path::new("/") {
+            return Self::kernel().map_err(|errno| Error::Unreachable("generic netlink".into(), errno));
+        }
+        let path = root.join("run/generic-netlink");
+        Self::stand_in(&path).map_err(|errno| Error::Unreachable(path.display().to_string(), errno))
+    }
+
+    fn kernel() -> nix::Result<Self> {
+        let protocol = SockProtocol::NetlinkGeneric;
+        let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
+        setsockopt(&fd, sockopt::RcvBuf, &QUEUE)?;
+        Self::to(fd, &NetlinkAddr::new(0, 0))
+    }
+
+    fn stand_in(path: &Path) -> nix::Result<Self> {
+        let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
+        Self::to(fd, &UnixAddr::new(path)?)
+    }
+
+    fn to(fd: OwnedFd, address: &dyn SockaddrLike) -> nix::Result<Self> {
+        connect(fd.as_raw_fd(), address)?;
+        Ok(Socket(fd))
+    }
+
+    /// Sends one message. The kernel works on it inside this call, so it lasts
+    /// as long as that work and no deadline reaches it, only a signal.
+    pub fn send(&self, message: &[u8]) -> Result<(), Error> {
+        send(self.0.as_raw_fd(), message, MsgFlags::MSG_NOSIGNAL)
+            .map_err(|errno| Error::Call("send", errno))?;
+        Ok(())
+    }
+
+    /// The next datagram, waiting for it no longer than `deadline`.
+    pub fn receive(&self, deadline: &Deadline) -> Result<Vec<u8>, Error> {
+        let mut buffer = vec![0; DATAGRAM];
+        loop {
+            self.wait(deadline)?;
+            // MSG_TRUNC makes recv return the datagram's length where that is more than fits.
+            match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC) {
+                Ok(0) => {
+                    return Err(Error::Malformed("connection closed before the answer was complete".into()));
+                }
+                Ok(length) if length > DATAGRAM => {
+                    return Err(Error::Malformed(format!("datagram of {length} bytes")));
+                }
+                Ok(length) => {
+                    buffer.truncate(length);
+                    return Ok(buffer);
+                }
+                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                Err(errno) => return Err(Error::Call("recv", errno)),
+            }
+        }
+    }
+
+    fn wait(&self, deadline: &Deadline) -> Result<(), Error> {
+        loop {
+            let left = deadline.remaining().map_err(Error::Stopped)?;
+            let limit = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            match poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], limit) {
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(()),
+                Err(errno) => return Err(Error::Call("poll", errno)),
+            }
+        }
+    }
+}

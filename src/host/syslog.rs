@@ -1,0 +1,32 @@
+//! One line to the system log, if there is one.
+
+use super::Host;
+use syslog::{Facility, Formatter3164};
+
+/// How grave a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Something did not happen that should have.
+    Error,
+    /// Something to look at.
+    Warning,
+    /// What was done.
+    Info,
+}
+
+/// Writes one line with facility daemon. Without a system log it is lost: the
+/// same line stands on stderr, and no guest waits for a log.
+pub fn write(host: &Host, level: Level, line: &str) {
+    let formatter = Formatter3164 {
+        facility: Facility::LOG_DAEMON,
+        hostname: None,
+        process: "block-drbd".into(),
+        pid: std::process::id(),
+    };
+    let Ok(mut logger) = syslog::unix_custom(formatter, host.path("/dev/log")) else { return };
+    let _ = match level {
+        Level::Error => logger.err(line),
+        Level::Warning => logger.warning(line),
+        Level::Info => logger.info(line),
+    };
+}

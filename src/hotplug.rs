@@ -1,0 +1,178 @@
+//! One call of the hotplug script, from its lock to its exit code: the program on a page.
+
+use crate::act::{self, Outcome};
+use crate::event::{Action, Caller, Hotplug};
+use crate::facts::{Facts, Known};
+use crate::handlers::{Plan, Step, add, remove};
+use crate::host::lock::{self, Lock};
+use crate::host::syslog::{self, Level};
+use crate::host::{Deadline, Host};
+use crate::rules::{self, Verdict};
+use crate::{gather, report};
+use anyhow::Result;
+use std::time::Duration;
+
+/// How long something that heals by itself is waited for: a guest that is being
+/// shut down on the peer, a device that is being closed.
+const HEALING: Duration = Duration::from_secs(3);
+
+/// The first and the longest pause between two looks at it.
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
+
+/// What came of one event.
+struct Handled {
+    verdict: Verdict,
+    plan: Plan,
+    outcome: Outcome,
+}
+
+/// Handles one event and returns the exit code.
+pub fn run(host: &mut Host, event: &Hotplug, verbose: bool) -> i32 {
+    let (work, whole) = patience(&Known::from(gather::xen_version(host)));
+    let undo_by = Deadline::after(whole);
+    host.set_deadline(Deadline::after(work));
+    let handled = match lock(host, event) {
+        Ok(_lock) => handle(host, event, undo_by),
+        Err(error) => Handled::failed(error),
+    };
+    if let (Action::Add, Some(error)) = (event.action, &handled.outcome.failure) {
+        explain_to_toolstack(host, event, error, undo_by);
+    }
+    tell(host, event, &handled, verbose);
+    exit_code(event, &handled)
+}
+
+/// Gathers, judges, plans, acts.
+fn handle(host: &mut Host, event: &Hotplug, undo_by: Deadline) -> Handled {
+    let before = host.elapsed();
+    let (facts, verdict) = judge(host, event);
+    host.note("gather", before);
+    let plan = match event.action {
+        Action::Add => add::plan(&event.vbd, &facts, &verdict),
+        Action::Remove => remove::plan(&event.vbd, &facts),
+    };
+    let outcome = act::run(host, &plan, undo_by);
+    Handled { verdict, plan, outcome }
+}
+
+/// Looks again as long as everything that stands against an add may pass by itself.
+fn judge(host: &Host, event: &Hotplug) -> (Facts, Verdict) {
+    let healed_by = host.deadline().at_most(HEALING);
+    let mut pause = LOOK_AGAIN.0;
+    loop {
+        let facts = gather::facts(host, event);
+        let verdict = rules::evaluate(&facts);
+        let wait = event.action == Action::Add && verdict.heals() && healed_by.remaining().is_ok();
+        if !wait || host.pause(pause).is_err() {
+            return (facts, verdict);
+        }
+        pause = (pause * 2).min(LOOK_AGAIN.1);
+    }
+}
+
+/// Holds off every other event of the same resource. An event that names no
+/// resource changes none, and needs no lock.
+fn lock(host: &Host, event: &Hotplug) -> Result<Option<Lock>> {
+    match gather::target(host, event) {
+        Ok(target) => lock::take(host, &lock_path(&target.resource)).map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The lock of one resource. The name has been checked.
+pub fn lock_path(resource: &str) -> String {
+    format!("/run/block-drbd/lock/{resource}")
+}
+
+/// What the caller's patience leaves: until when to work, and until when to undo.
+///
+/// libxl kills after 40 s from Xen 4.6 on and after 10 s before
+/// (LIBXL_HOTPLUG_TIMEOUT, libxl_internal.h); an unknown version gets the
+/// shorter time.
+fn patience(xen_version: &Known<(u32, u32)>) -> (Duration, Duration) {
+    match xen_version {
+        Known::Is(version) if *version >= (4, 6) => (Duration::from_secs(24), Duration::from_secs(30)),
+        _ => (Duration::from_secs(6), Duration::from_secs(8)),
+    }
+}
+
+impl Handled {
+    fn failed(error: anyhow::Error) -> Handled {
+        Handled {
+            verdict: Verdict { findings: Vec::new() },
+            plan: Plan { steps: Vec::new(), summary: String::new() },
+            outcome: Outcome { failure: Some(error), pending: None },
+        }
+    }
+}
+
+/// A failed step, too, must reach the one who types `xl create`.
+fn explain_to_toolstack(host: &mut Host, event: &Hotplug, error: &anyhow::Error, by: Deadline) {
+    host.set_deadline(by.despite_signals());
+    let sentence = report::failure(event, error);
+    let step = Step::Refuse { vbd: event.vbd.clone(), sentence: sentence.clone() };
+    let outcome = act::run(host, &Plan { steps: vec![step], summary: sentence }, by);
+    if let Some(error) = outcome.failure {
+        syslog::write(host, Level::Error, &format!("hotplug-error could not be written: {error:#}"));
+    }
+}
+
+/// One line to syslog; to stderr too, when it is not good news or was asked for.
+fn tell(host: &Host, event: &Hotplug, handled: &Handled, verbose: bool) {
+    let Handled { verdict, plan, outcome } = handled;
+    let refused = event.action == Action::Add && !verdict.allows();
+    let (level, text) = match (&outcome.failure, &outcome.pending) {
+        (Some(error), None) => (Level::Error, report::failure(event, error)),
+        (Some(error), Some(pending)) => {
+            (Level::Error, format!("{}; {pending}", report::failure(event, error)))
+        }
+        (None, Some(pending)) => (Level::Warning, pending.clone()),
+        (None, None) if refused => (Level::Error, plan.summary.clone()),
+        (None, None) => (Level::Info, plan.summary.clone()),
+    };
+    let line = report::one_line(&text);
+    let times = report::times(&host.times(), host.elapsed());
+    let vbd = &event.vbd;
+    syslog::write(
+        host,
+        level,
+        &format!("{} domid={} devid={} {times}: {line}", event.action, vbd.domid, vbd.devid),
+    );
+    if level != Level::Info || verbose {
+        eprintln!("block-drbd: {line}");
+    }
+    if verbose {
+        eprintln!("block-drbd: {times}");
+    }
+}
+
+fn exit_code(event: &Hotplug, handled: &Handled) -> i32 {
+    let findings = &handled.verdict.findings;
+    let refused = event.action == Action::Add
+        && handled.plan.steps.iter().any(|step| matches!(step, Step::Refuse { .. }));
+    match &handled.outcome.failure {
+        _ if event.caller == Caller::Udev => 0,
+        _ if refused && findings.iter().any(|finding| finding.refusal.unknown) => 3,
+        _ if refused => 1,
+        Some(_) => 4,
+        None => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn undoing_ends_before_the_caller_kills() {
+        for (version, killed_after) in [
+            (Known::Is((4, 17)), 40),
+            (Known::Is((4, 6)), 40),
+            (Known::Is((4, 5)), 10),
+            (Known::Unknown("no".into()), 10),
+        ] {
+            let (work, whole) = patience(&version);
+            assert!(work < whole && whole < Duration::from_secs(killed_after), "{version:?}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Words for people: one sentence a refusal, one line an event.
+//!
+//! Decides nothing and reads nothing.
+
+pub mod status;
+
+use crate::event::{Hotplug, VbdPath};
+use crate::facts::{Backend, Facts};
+use crate::rules::Verdict;
+use std::time::Duration;
+
+/// libxl prints what it finds in `hotplug-error`; xenstore takes 4096 bytes, a reader much less.
+const LONGEST: usize = 1000;
+
+/// Why the guest does not get the volume: verdict, reason with the rule's id, remedy.
+pub fn refusal(facts: &Facts, verdict: &Verdict) -> String {
+    let subject = match &facts.target {
+        Ok(target) => target.to_string(),
+        Err(_) => "the disk".to_string(),
+    };
+    let Some(first) = verdict.findings.first() else {
+        return match &facts.major.value() {
+            None => format!("refused: {subject}: DRBD's device number is unknown; run: modprobe drbd"),
+            Some(_) => {
+                format!("refused: {subject}: the toolstack has taken the disk away; start the guest again")
+            }
+        };
+    };
+    let refusal = &first.refusal;
+    let others: Vec<&str> = verdict.findings[1..].iter().map(|finding| finding.rule).collect();
+    let others = match others.is_empty() {
+        true => String::new(),
+        false => format!("; also: {}", others.join(", ")),
+    };
+    format!("refused: {subject}: {} [{}]; {}{others}", refusal.message, first.rule, refusal.remedy)
+}
+
+/// The guest of a backend directory, by name where it has one.
+pub fn guest(backend: Option<&Backend>, vbd: &VbdPath) -> String {
+    match backend.and_then(|backend| backend.guest.as_ref()) {
+        Some(name) => format!("guest {name} (domain {})", vbd.domid),
+        None => format!("domain {}", vbd.domid),
+    }
+}
+
+/// What did not work, when everything seemed in order; it has been undone.
+pub fn failure(event: &Hotplug, error: &anyhow::Error) -> String {
+    format!("failed: {} of domain {} device {}: {error:#}", event.action, event.vbd.domid, event.vbd.devid)
+}
+
+/// How long each step took, and everything together: `promote_ms=12.7 … total_ms=20.1`.
+pub fn times(steps: &[(&'static str, Duration)], total: Duration) -> String {
+    let word = |name: &str, time: Duration| format!("{name}_ms={:.1}", time.as_secs_f64() * 1000.0);
+    let mut words: Vec<String> = steps.iter().map(|(name, time)| word(name, *time)).collect();
+    words.push(word("total", total));
+    words.join(" ")
+}
+
+/// `text` on one line of printable ASCII: what a guest, a peer or a
+/// configuration put into it cannot steer the terminal that shows it.
+pub fn one_line(text: &str) -> String {
+    let printable = |letter: char| match letter {
+        ' '..='~' => letter,
+        _ => '?',
+    };
+    text.chars().map(printable).take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_is_one_line() {
+        assert_eq!(one_line("a\u{1b}[31mb\nc\0d\u{e9}"), "a?[31mb?c?d?");
+        assert_eq!(one_line(&"x".repeat(5000)).len(), LONGEST);
+    }
+}

@@ -1,0 +1,26 @@
+//! The peer is Primary: two hosts would write the same blocks.
+
+use super::{Judgement, Rule, refuse_for_now};
+use crate::facts::{Facts, Role};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "peer-primary",
+    reason: "a resource that is Primary on another node is in use there, and a second writer destroys the data",
+    check,
+};
+
+fn check(facts: &Facts) -> Judgement {
+    let Some(Some(resource)) = facts.resource.value() else { return Judgement::Pass };
+    let Some(connection) =
+        resource.connections.iter().find(|connection| connection.peer_role == Role::Primary)
+    else {
+        return Judgement::Pass;
+    };
+    let (name, peer) = (&resource.name, &connection.peer);
+    // It may be demoting at this very moment: a guest that has just been shut down there.
+    refuse_for_now(
+        format!("{name} is Primary on the peer {peer}, where a guest may be writing"),
+        format!("shut that guest down, or if there is none run on {peer}: drbdadm secondary {name}"),
+    )
+}

@@ -1,0 +1,29 @@
+//! StandAlone means that this node has stopped trying to reach its peer: after a
+//! split brain, or because somebody said so. Nothing replicates.
+
+use super::{Judgement, Rule, refuse};
+use crate::facts::{ConnectionState, Facts};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "standalone",
+    reason: "a StandAlone resource replicates nothing, and what is written to it splits the data from the peer's",
+    check,
+};
+
+fn check(facts: &Facts) -> Judgement {
+    let Some(Some(resource)) = facts.resource.value() else { return Judgement::Pass };
+    let name = &resource.name;
+    let alone = |state: &ConnectionState| {
+        matches!(state, ConnectionState::StandAlone | ConnectionState::Disconnecting)
+    };
+    match resource.connections.iter().find(|connection| alone(&connection.state)) {
+        None => Judgement::Pass,
+        Some(connection) => refuse(
+            format!("{name} is {} from {}", connection.state, connection.peer),
+            format!(
+                "look for a split brain with: dmesg | grep {name}; when there is none run: drbdadm connect {name}"
+            ),
+        ),
+    }
+}

@@ -1,0 +1,183 @@
+//! The rules as decision tables: what each says of one changed fact.
+
+use super::*;
+use crate::facts::*;
+use crate::target::Target;
+
+/// A resource in good order: Secondary on both nodes, connected, UpToDate, nobody on it.
+fn good() -> Facts {
+    let volume = Volume {
+        number: 0,
+        minor: 3,
+        role: Role::Secondary,
+        disk: DiskState::UpToDate,
+        backing_device: Some("/dev/vda".into()),
+    };
+    let connection = Connection {
+        peer: "10.0.0.2:7792".into(),
+        state: ConnectionState::Connected,
+        peer_role: Role::Secondary,
+        protocol: Known::Is(Protocol::C),
+        two_primaries: Known::Is(false),
+        peer_volumes: vec![PeerVolume {
+            number: 0,
+            replication: ReplicationState::Established,
+            disk: DiskState::UpToDate,
+        }],
+    };
+    Facts {
+        xen_version: Known::Is((4, 17)),
+        backend: Known::Is(Some(Backend {
+            params: b"r0".to_vec(),
+            state: "2".into(),
+            physical_device: None,
+            guest: Some("vm".into()),
+            vm: Some("/vm/1".into()),
+        })),
+        target: Target::parse(b"r0"),
+        resource: Known::Is(Some(Resource {
+            name: "r0".into(),
+            role: Role::Secondary,
+            suspended: Suspended { user: false, no_data: false, fencing: false, quorum: false },
+            write_ordering: Known::Is(WriteOrdering::Flush),
+            volumes: vec![volume],
+            connections: vec![connection],
+        })),
+        major: Known::Is(147),
+        vbds: Known::Is(Vec::new()),
+        users: Known::Is(Vec::new()),
+        mounts: Known::Is(Vec::new()),
+        swap: Known::Is(false),
+        holders: Known::Is(Vec::new()),
+        claim: Known::Is(None),
+    }
+}
+
+fn user() -> User {
+    User {
+        domid: 7,
+        devid: 51712,
+        minor: 3,
+        guest: Some("other".into()),
+        live: true,
+        leaving: false,
+        same_guest: false,
+    }
+}
+
+fn resource(facts: &mut Facts) -> &mut Resource {
+    match &mut facts.resource {
+        Known::Is(Some(resource)) => resource,
+        _ => panic!("no resource"),
+    }
+}
+
+fn disk(state: DiskState) -> impl Fn(&mut Facts) {
+    move |facts| resource(facts).volumes[0].disk = state.clone()
+}
+
+fn connection(state: ConnectionState) -> impl Fn(&mut Facts) {
+    move |facts| resource(facts).connections[0].state = state.clone()
+}
+
+fn peer(role: Role) -> impl Fn(&mut Facts) {
+    move |facts| resource(facts).connections[0].peer_role = role.clone()
+}
+
+fn params(text: &'static str) -> impl Fn(&mut Facts) {
+    move |facts| facts.target = Target::parse(text.as_bytes())
+}
+
+fn second_volume(facts: &mut Facts) {
+    let volumes = &mut resource(facts).volumes;
+    volumes.push(Volume { number: 1, minor: 4, ..volumes[0].clone() });
+}
+
+fn users(user: User) -> impl Fn(&mut Facts) {
+    move |facts| facts.users = Known::Is(vec![user.clone()])
+}
+
+/// The one rule that refuses after `change`, with a `?` for what is unknown and a `~` for what may heal.
+fn after(change: impl Fn(&mut Facts)) -> String {
+    let mut facts = good();
+    change(&mut facts);
+    let mark = |finding: &Finding| {
+        let refusal = &finding.refusal;
+        let mark = if refusal.unknown {
+            "?"
+        } else if refusal.heals {
+            "~"
+        } else {
+            ""
+        };
+        assert!(!refusal.message.is_empty() && !refusal.remedy.is_empty());
+        format!("{}{mark}", finding.rule)
+    };
+    evaluate(&facts).findings.iter().map(mark).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+#[rustfmt::skip]
+fn decision_tables() {
+    let no = || "no".to_string();
+    assert_eq!(after(|_| ()), "");
+
+    assert_eq!(after(params("all")), "resource-name");
+    assert_eq!(after(params("r0/0")), "");
+    assert_eq!(after(|f| { f.target = Err(no()); f.backend = Known::Unknown(no()) }), "resource-name?");
+
+    assert_eq!(after(|f| f.resource = Known::Is(None)), "resource-unknown");
+    assert_eq!(after(|f| f.resource = Known::Unknown(no())), "resource-unknown?");
+
+    assert_eq!(after(second_volume), "volume");
+    assert_eq!(after(|f| { second_volume(f); params("r0/1")(f) }), "");
+    assert_eq!(after(params("r0/1")), "volume");
+    assert_eq!(after(|f| resource(f).volumes.clear()), "volume");
+
+    assert_eq!(after(peer(Role::Primary)), "peer-primary~");
+    assert_eq!(after(peer(Role::Secondary)), "");
+    assert_eq!(after(peer(Role::Unknown)), "");
+
+    assert_eq!(after(disk(DiskState::UpToDate)), "");
+    assert_eq!(after(disk(DiskState::Inconsistent)), "disk-state");
+    assert_eq!(after(disk(DiskState::Outdated)), "disk-state");
+    assert_eq!(after(disk(DiskState::Consistent)), "disk-state");
+    assert_eq!(after(disk(DiskState::Diskless)), "disk-state");
+    assert_eq!(after(disk(DiskState::Failed)), "disk-state");
+    assert_eq!(after(disk(DiskState::Attaching)), "disk-state~");
+    assert_eq!(after(disk(DiskState::Negotiating)), "disk-state~");
+    assert_eq!(after(disk(DiskState::Other("Sparkling".into()))), "disk-state");
+
+    assert_eq!(after(connection(ConnectionState::StandAlone)), "standalone");
+    assert_eq!(after(connection(ConnectionState::Disconnecting)), "standalone");
+    assert_eq!(after(connection(ConnectionState::Connecting)), "");
+
+    assert_eq!(after(|f| resource(f).suspended.user = true), "io-suspended");
+    assert_eq!(after(|f| resource(f).suspended.fencing = true), "io-suspended");
+    assert_eq!(after(|f| resource(f).suspended.no_data = true), "io-suspended");
+    assert_eq!(after(|f| resource(f).suspended.quorum = true), "io-suspended");
+
+    assert_eq!(after(|f| f.mounts = Known::Is(vec!["/mnt".into()])), "mounted");
+    assert_eq!(after(|f| f.mounts = Known::Unknown(no())), "mounted?");
+    assert_eq!(after(|f| f.swap = Known::Is(true)), "swap");
+    assert_eq!(after(|f| f.swap = Known::Unknown(no())), "swap?");
+    assert_eq!(after(|f| f.holders = Known::Is(vec!["dm-0".into()])), "held");
+    assert_eq!(after(|f| f.holders = Known::Unknown(no())), "held?");
+    assert_eq!(after(|f| f.claim = Known::Unknown(no())), "held?");
+
+    assert_eq!(after(users(user())), "other-guest");
+    assert_eq!(after(users(User { leaving: true, ..user() })), "other-guest~");
+    assert_eq!(after(users(User { live: false, ..user() })), "");
+    assert_eq!(after(users(User { same_guest: true, ..user() })), "");
+    assert_eq!(after(users(User { minor: 4, ..user() })), "");
+    assert_eq!(after(|f| f.users = Known::Unknown(no())), "other-guest?");
+}
+
+#[test]
+fn ids_are_unique_and_written_with_dashes() {
+    let mut ids: Vec<&str> = ALL.iter().map(|rule| rule.id).collect();
+    assert!(ids.iter().all(|id| id.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')));
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), ALL.len());
+}

@@ -1,0 +1,434 @@
+//! add and remove through the real binary, on a machine in a directory.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+#[path = "support/drbd_kernel.rs"]
+mod drbd_kernel;
+#[path = "support/machine.rs"]
+mod machine;
+#[path = "support/place.rs"]
+mod place;
+#[path = "support/xenstored.rs"]
+mod xenstored;
+
+use drbd_kernel::{Fault, Resource};
+use machine::{BACKEND, Machine, said};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::time::{Duration, Instant};
+use xenstored::op;
+
+const PRIMARY: u32 = 1;
+const SECONDARY: u32 = 2;
+const PRIMARY_COMMAND: u8 = 14;
+const SECONDARY_COMMAND: u8 = 15;
+
+/// The add is refused or fails with `code`, `hotplug-error` is the sentence on
+/// stderr with `words`, and nothing is left behind.
+#[track_caller]
+fn refused(machine: &Machine, code: i32, words: &str) {
+    let (found, text) = machine.call("add");
+    assert!(text.contains(words), "{text}");
+    assert_eq!(found, code, "{text}");
+    let error = machine.backend("hotplug-error").unwrap_or_default();
+    assert!(!error.is_empty() && text.contains(&error), "{error:?} is not {text:?}");
+    assert_eq!(machine.backend("hotplug-status").as_deref(), Some("error"));
+    nothing_is_left(machine);
+}
+
+#[track_caller]
+fn nothing_is_left(machine: &Machine) {
+    assert_eq!(machine.backend("physical-device"), None);
+    assert_eq!(machine.role(), SECONDARY);
+    assert_eq!(machine.claim(), None);
+}
+
+#[test]
+fn a_guest_starts_and_stops() {
+    let machine = Machine::new();
+    assert_eq!(machine.call("add"), (0, String::new()));
+    let minor = machine.device.minor;
+    assert_eq!(machine.backend("physical-device"), Some(format!("7:{minor:x}")));
+    assert_eq!(machine.backend("physical-device-path"), Some(format!("/dev/drbd{minor}")));
+    assert_eq!(machine.backend("hotplug-status").as_deref(), Some("connected"));
+    assert_eq!(machine.role(), PRIMARY);
+    assert!(machine.claim().unwrap().contains("\"domid\":5"));
+
+    machine.xenstored.set(&format!("{BACKEND}/state"), "4");
+    assert_eq!(machine.call("add"), (0, String::new()), "a second add is harmless");
+    assert_eq!(machine.role(), PRIMARY);
+
+    assert_eq!(machine.call("remove"), (0, String::new()));
+    assert_eq!(machine.role(), SECONDARY);
+    assert_eq!(machine.claim(), None);
+    assert_eq!(machine.call("remove"), (0, String::new()), "a second remove is harmless");
+    assert!(machine.drbd.log().iter().all(|asked| !asked.force));
+}
+
+#[test]
+fn the_legacy_prefix_names_the_same_resource() {
+    let machine = Machine::new();
+    machine.guest(5, 51712, "drbd:r0/0");
+    assert_eq!(machine.call("add"), (0, String::new()));
+    assert_eq!(machine.call("remove"), (0, String::new()));
+    assert_eq!(machine.role(), SECONDARY);
+}
+
+#[test]
+fn a_backend_directory_that_is_gone_is_not_brought_back() {
+    let machine = Machine::new();
+    machine.xenstored.remove(BACKEND);
+    let (code, text) = machine.call("add");
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("backend directory is gone"), "{text}");
+    assert_eq!(machine.backend("hotplug-error"), None);
+    assert_eq!(machine.call("remove").0, 0);
+    assert_eq!(machine.backend("hotplug-error"), None);
+}
+
+#[test]
+fn a_directory_that_vanishes_between_two_reads_rolls_back() {
+    let machine = Machine::new();
+    let mut seen = 0;
+    machine.xenstored.before(op::READ, &format!("{BACKEND}/params"), move |tree| {
+        seen += 1;
+        if seen == 3 {
+            tree.remove(BACKEND).unwrap();
+        }
+    });
+    let (code, text) = machine.call("add");
+    assert_ne!(code, 0, "{text}");
+    assert_eq!(machine.backend("hotplug-error"), None);
+    nothing_is_left(&machine);
+}
+
+#[test]
+fn the_toolstack_gives_up_between_promotion_and_attach() {
+    let machine = Machine::new();
+    let mut seen = 0;
+    machine.xenstored.before(op::READ, &format!("{BACKEND}/state"), move |tree| {
+        seen += 1;
+        if seen == 3 {
+            tree.set(&format!("{BACKEND}/state"), b"5");
+        }
+    });
+    refused(&machine, 4, "is in state 5");
+    assert_eq!(
+        machine.drbd.log().iter().filter(|asked| asked.primary).count(),
+        1,
+        "it was promoted and demoted"
+    );
+}
+
+#[test]
+fn refusals() {
+    let machine = Machine::new();
+    let minor = machine.device.minor;
+    let volume = |change: &dyn Fn(&mut drbd_kernel::Volume)| {
+        machine.drbd.with(|model| {
+            let fresh = Resource::healthy("r0", &[minor]);
+            model.resources = vec![fresh];
+            change(&mut model.resources[0].volumes[0]);
+        });
+    };
+    volume(&|volume| volume.peer_role = PRIMARY);
+    refused(&machine, 1, "[peer-primary]");
+    volume(&|volume| volume.disk = 4);
+    refused(&machine, 1, "is Inconsistent [disk-state]");
+    volume(&|volume| volume.conn = 0);
+    refused(&machine, 1, "[standalone]");
+    volume(&|_| ());
+    machine.drbd.with(|model| model.resources[0].suspended[0] = true);
+    refused(&machine, 1, "[io-suspended]");
+    volume(&|_| ());
+    machine.file("proc/self/mountinfo", &format!("25 1 7:{minor} / /mnt rw - ext4 /dev/drbd rw\n"));
+    refused(&machine, 1, "is mounted on /mnt in this domain [mounted]; run: umount /mnt");
+    machine.file("proc/self/mountinfo", "");
+    machine.file("proc/swaps", &format!("Filename\n/dev/drbd{minor} partition 1 0 -2\n"));
+    refused(&machine, 1, "[swap]");
+    machine.file("proc/swaps", "Filename\n");
+    let holder = format!("sys/block/drbd{minor}/holders/dm-0");
+    machine.file(&holder, "");
+    refused(&machine, 1, "is held by dm-0 in this domain [held]");
+    std::fs::remove_file(machine.path(&holder)).unwrap();
+    machine.guest(9, 51712, "r0");
+    machine.xenstored.set("/local/domain/0/backend/vbd/9/51712/physical-device", &format!("7:{minor:x}"));
+    refused(&machine, 1, "belongs to guest vm9 (domain 9) [other-guest]");
+    machine.xenstored.remove("/local/domain/0/backend/vbd/9");
+    assert_eq!(machine.call("add"), (0, String::new()), "nothing of all that is left");
+}
+
+#[test]
+fn bad_params() {
+    let machine = Machine::new();
+    let long = "x".repeat(3000);
+    for params in ["", "all", "drbd:all", "--force", "r0,vdev=xvda", "r0;reboot", "$(reboot)", "../r0", &long]
+    {
+        machine.guest(5, 51712, params);
+        refused(&machine, 1, "[resource-name]");
+    }
+    machine.guest(5, 51712, "r1");
+    refused(&machine, 1, "has no resource r1 up [resource-unknown]; run: drbdadm up r1");
+    machine.guest(5, 51712, "r0/7");
+    refused(&machine, 1, "has no volume 7");
+    machine.drbd.with(|model| model.resources[0] = Resource::healthy("r0", &[machine.device.minor, 77]));
+    machine.guest(5, 51712, "r0");
+    refused(&machine, 1, "names none [volume]; write target=r0/0");
+    assert!(machine.drbd.log().is_empty(), "no role was asked for");
+}
+
+#[test]
+fn bad_xenbus_paths() {
+    let machine = Machine::new();
+    for (path, words) in [
+        (None, "XENBUS_PATH is not set"),
+        (Some("backend/vbd/5"), "is not backend/vbd/DOMAIN/DEVICE"),
+        (Some("../../etc"), "is not backend/vbd/DOMAIN/DEVICE"),
+        (Some("/local/domain/3/backend/vbd/5/51712"), "driver domains are not supported"),
+    ] {
+        let mut command = machine.command(&["add"]);
+        match path {
+            Some(path) => command.env("XENBUS_PATH", path),
+            None => command.env_remove("XENBUS_PATH"),
+        };
+        let (code, text) = said(command.output().unwrap());
+        assert_eq!(code, 2, "{text}");
+        assert!(text.contains(words), "{text}");
+    }
+    nothing_is_left(&machine);
+}
+
+#[test]
+fn no_drbd() {
+    let machine = Machine::new();
+    machine.drbd.with(|model| model.faults.insert(3, Fault::Errno(2)));
+    std::fs::remove_file(machine.path("proc/drbd")).unwrap();
+    refused(&machine, 3, "modprobe drbd");
+    machine.file("proc/drbd", "version: 8.3.16 (api:88/proto:86-97)\n");
+    refused(&machine, 3, "8.3");
+}
+
+#[test]
+fn no_xenstore() {
+    let machine = Machine::new();
+    std::fs::remove_file(machine.path("run/xenstored/socket")).unwrap();
+    let (code, text) = machine.call("add");
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("xenstore"), "{text}");
+    nothing_is_left(&machine);
+}
+
+#[test]
+fn xenstored_dies_in_the_middle_of_the_transaction() {
+    let machine = Machine::new();
+    machine.xenstored.close_on(op::TRANSACTION_END, 1);
+    let (code, text) = machine.call("add");
+    assert_eq!(code, 4, "{text}");
+    assert_eq!(machine.role(), SECONDARY);
+    assert_eq!(machine.claim(), None);
+}
+
+#[test]
+fn a_slow_xenstored_does_not_outlast_the_caller() {
+    let machine = Machine::new();
+    machine.file("sys/hypervisor/version/minor", "1\n");
+    machine.xenstored.delay(Duration::from_secs(3));
+    let started = Instant::now();
+    let (code, text) = machine.call("add");
+    assert_ne!(code, 0, "{text}");
+    assert!(started.elapsed() < Duration::from_secs(10), "{text}");
+    nothing_is_left(&machine);
+}
+
+#[test]
+fn drbd_refuses_after_all() {
+    let machine = Machine::new();
+    machine.drbd.with(|model| model.faults.insert(PRIMARY_COMMAND, Fault::Refuse(-2)));
+    refused(&machine, 4, "no access to UpToDate data");
+}
+
+#[test]
+fn a_promotion_that_never_returns_is_given_up() {
+    let machine = Machine::new();
+    machine.file("sys/hypervisor/version/minor", "1\n");
+    machine.drbd.with(|model| model.faults.insert(PRIMARY_COMMAND, Fault::Silent));
+    let started = Instant::now();
+    refused(&machine, 4, "the time allowed for it is over");
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_device_that_is_not_the_device_is_refused() {
+    let machine = Machine::new();
+    let node = machine.path(&format!("dev/drbd{}", machine.device.minor));
+    std::fs::remove_file(&node).unwrap();
+    refused(&machine, 4, "No such file");
+    std::fs::write(&node, "a regular file").unwrap();
+    refused(&machine, 4, "is not a block device");
+}
+
+#[test]
+fn a_signal_rolls_back() {
+    let machine = Machine::new();
+    machine.drbd.with(|model| model.faults.insert(PRIMARY_COMMAND, Fault::Silent));
+    let child = machine.start("add");
+    while machine.claim().is_none() {
+        std::thread::yield_now();
+    }
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    let (code, text) = said(child.wait_with_output().unwrap());
+    assert_eq!(code, 4, "{text}");
+    assert!(text.contains("signal 15"), "{text}");
+    nothing_is_left(&machine);
+}
+
+#[test]
+fn a_killed_add_is_cleaned_up_by_remove() {
+    let machine = Machine::new();
+    machine.drbd.with(|model| model.faults.insert(PRIMARY_COMMAND, Fault::Delay(Duration::from_millis(300))));
+    let mut child = machine.start("add");
+    while machine.claim().is_none() {
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    machine.drbd.with(|model| {
+        model.faults.clear();
+        model.volume(machine.device.minor).unwrap().role = PRIMARY;
+    });
+    assert_eq!(machine.call("remove"), (0, String::new()));
+    nothing_is_left(&machine);
+}
+
+#[test]
+fn remove_waits_until_the_device_is_closed() {
+    let machine = Machine::new();
+    assert_eq!(machine.call("add").0, 0);
+    let minor = machine.device.minor;
+    machine.drbd.with(|model| model.volume(minor).unwrap().open = true);
+    let child = machine.start("remove");
+    while machine.drbd.log().iter().filter(|asked| !asked.primary).count() < 3 {
+        std::thread::yield_now();
+    }
+    machine.drbd.with(|model| model.volume(minor).unwrap().open = false);
+    assert_eq!(said(child.wait_with_output().unwrap()), (0, String::new()));
+    assert_eq!(machine.role(), SECONDARY);
+}
+
+#[test]
+fn what_cannot_be_released_in_time_is_released_later() {
+    let machine = Machine::new();
+    machine.file("sys/hypervisor/version/minor", "1\n");
+    assert_eq!(machine.call("add").0, 0);
+    let minor = machine.device.minor;
+    machine.drbd.with(|model| model.volume(minor).unwrap().open = true);
+    let (code, text) = machine.call("remove");
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("still Primary") && text.contains("released as soon as"), "{text}");
+    assert!(machine.claim().unwrap().contains("\"users\":[]"), "the record is a pending release");
+    machine.drbd.with(|model| model.volume(minor).unwrap().open = false);
+    let limit = Instant::now() + Duration::from_secs(20);
+    while machine.claim().is_some() {
+        assert!(Instant::now() < limit, "the detached release did not come");
+        std::thread::yield_now();
+    }
+    assert_eq!(machine.role(), SECONDARY);
+}
+
+#[test]
+fn the_last_volume_of_a_resource_releases_it() {
+    let machine = Machine::new();
+    let minor = machine.device.minor;
+    assert_eq!(machine.call("add").0, 0);
+    machine.guest(6, 51712, "r0");
+    let other = "/local/domain/0/backend/vbd/6/51712";
+    machine.xenstored.set("/local/domain/6/vm", "/vm/5");
+    let call = |action: &str| {
+        said(machine.command(&[action]).env("XENBUS_PATH", "backend/vbd/6/51712").output().unwrap())
+    };
+    assert_eq!(call("add"), (0, String::new()), "the same guest, migrating to its own host");
+    assert_eq!(machine.xenstored.get(&format!("{other}/physical-device")), Some(format!("7:{minor:x}")));
+    assert_eq!(machine.call("remove"), (0, String::new()));
+    assert_eq!(machine.role(), PRIMARY, "the other half still runs");
+    machine.xenstored.remove("/local/domain/0/backend/vbd/5");
+    assert_eq!(call("remove"), (0, String::new()));
+    assert_eq!(machine.role(), SECONDARY);
+}
+
+#[test]
+fn what_was_primary_before_stays_primary() {
+    let machine = Machine::new();
+    machine.drbd.with(|model| model.volume(machine.device.minor).unwrap().role = PRIMARY);
+    assert_eq!(machine.call("add").0, 0);
+    assert_eq!(machine.call("remove").0, 0);
+    assert_eq!(machine.role(), PRIMARY);
+    assert!(machine.drbd.log().is_empty());
+}
+
+#[test]
+fn a_demotion_that_fails_during_roll_back_is_recorded() {
+    let machine = Machine::new();
+    let node = machine.path(&format!("dev/drbd{}", machine.device.minor));
+    std::fs::remove_file(&node).unwrap();
+    machine.drbd.with(|model| model.faults.insert(SECONDARY_COMMAND, Fault::Refuse(-10)));
+    let (code, text) = machine.call("add");
+    assert_eq!(code, 4, "{text}");
+    assert!(text.contains("released as soon as"), "{text}");
+    assert!(machine.claim().unwrap().contains("\"users\":[]"));
+    machine.drbd.with(|model| model.faults.clear());
+    let limit = Instant::now() + Duration::from_secs(20);
+    while machine.claim().is_some() {
+        assert!(Instant::now() < limit, "the detached release did not come");
+        std::thread::yield_now();
+    }
+    assert_eq!(machine.role(), SECONDARY);
+}
+
+#[test]
+fn under_udev_the_exit_code_is_good_and_the_error_stands() {
+    let machine = Machine::new();
+    machine.guest(5, 51712, "all");
+    let mut command = machine.command(&["add"]);
+    command.env_remove("script").env("SUBSYSTEM", "xen-backend").env("ACTION", "add");
+    let (code, text) = said(command.output().unwrap());
+    assert_eq!(code, 0, "{text}");
+    assert!(machine.backend("hotplug-error").unwrap().contains("[resource-name]"));
+}
+
+/// Other guests with disks that are not DRBD's, as the kernel and xenstore list them.
+fn others(machine: &Machine, count: u32) {
+    for domid in 100..100 + count {
+        machine.guest(domid, 51712, "/dev/vg/disk");
+        let node = format!("/local/domain/0/backend/vbd/{domid}/51712/physical-device");
+        machine.xenstored.set(&node, "fd:1");
+        machine.file(&format!("sys/bus/xen-backend/devices/vbd-{domid}-51712"), "");
+    }
+}
+
+#[test]
+fn what_one_add_has_read_of_other_guests_the_next_does_not_read_again() {
+    let machine = Machine::new();
+    machine.file("proc/sys/kernel/osrelease", "6.1.0-56-amd64\n");
+    machine.file("sys/bus/xen-backend/devices/vbd-5-51712", "");
+    others(&machine, 100);
+    let reads = |machine: &Machine| {
+        let before = machine.xenstored.requests(op::READ);
+        assert_eq!(machine.call("add"), (0, String::new()));
+        let reads = machine.xenstored.requests(op::READ) - before;
+        machine.xenstored.remove(&format!("{BACKEND}/physical-device"));
+        reads
+    };
+    let (first, second) = (reads(&machine), reads(&machine));
+    assert!(first > 200 && second < 40, "{first} reads, then {second}");
+    let device = format!("7:{:x}", machine.device.minor);
+    machine.guest(100, 51712, "r0");
+    // Renamed into its place, the successor has an inode of its own for certain.
+    machine.file("sys/bus/xen-backend/devices/new", "");
+    let [new, old] =
+        ["new", "vbd-100-51712"].map(|name| machine.path(&format!("sys/bus/xen-backend/devices/{name}")));
+    std::fs::rename(new, old).unwrap();
+    machine.xenstored.set("/local/domain/0/backend/vbd/100/51712/physical-device", &device);
+    let (code, text) = machine.call("add");
+    assert_eq!(code, 1, "a device of the same name is not the one that is remembered: {text}");
+    assert!(text.contains("[other-guest]"), "{text}");
+}

@@ -1,0 +1,143 @@
+//! A machine in a directory: the files, a xenstored and the kernel's side of
+//! DRBD, with the real binary run on it.
+
+#![allow(dead_code, clippy::disallowed_methods, clippy::unwrap_used)]
+
+use crate::drbd_kernel::{DrbdKernel, Resource};
+use crate::place::Place;
+use crate::xenstored::Xenstored;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+pub const BACKEND: &str = "/local/domain/0/backend/vbd/5/51712";
+
+pub struct Machine {
+    place: Place,
+    pub xenstored: Xenstored,
+    pub drbd: DrbdKernel,
+    /// The block device that plays `/dev/drbdN`: a loop device of the test's own.
+    pub device: LoopDevice,
+}
+
+impl Machine {
+    /// Xen 4.17, the resource r0 in good order, and guest 5 waiting for it.
+    pub fn new() -> Machine {
+        let place = Place::new();
+        let device = LoopDevice::new();
+        let machine = Machine {
+            xenstored: Xenstored::start(&place.path().join("run/xenstored/socket")),
+            drbd: DrbdKernel::start(place.path()),
+            place,
+            device,
+        };
+        machine.file("sys/hypervisor/version/major", "4\n");
+        machine.file("sys/hypervisor/version/minor", "17\n");
+        machine.file("proc/devices", "Character devices:\n  1 mem\n\nBlock devices:\n  7 drbd\n");
+        machine.file("proc/self/mountinfo", "");
+        machine.file("proc/swaps", "Filename\n");
+        machine.file("proc/drbd", "version: 8.4.11 (api:1/proto:86-101)\n");
+        machine.node();
+        let minor = machine.device.minor;
+        machine.drbd.with(|model| model.resources.push(Resource::healthy("r0", &[minor])));
+        machine.guest(5, 51712, "r0");
+        machine
+    }
+
+    /// Creates the device node, which names the loop device.
+    fn node(&self) {
+        let path = self.path(&format!("dev/drbd{}", self.device.minor));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let minor = self.device.minor.to_string();
+        let made = Command::new("mknod").arg(&path).args(["b", "7", &minor]).status().unwrap();
+        assert!(made.success());
+    }
+
+    /// What the toolstack writes before it calls the script.
+    pub fn guest(&self, domid: u32, devid: u32, params: &str) {
+        let backend = format!("/local/domain/0/backend/vbd/{domid}/{devid}");
+        for (name, value) in
+            [("params", params), ("state", "2"), ("online", "1"), ("mode", "w"), ("type", "phy")]
+        {
+            self.xenstored.set(&format!("{backend}/{name}"), value);
+        }
+        self.xenstored.set(&format!("/local/domain/{domid}/name"), &format!("vm{domid}"));
+        self.xenstored.set(&format!("/local/domain/{domid}/vm"), &format!("/vm/{domid}"));
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.place.path().join(path)
+    }
+
+    pub fn file(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_block-drbd"));
+        command.arg("--sysroot").arg(self.place.path()).args(arguments);
+        command
+            .env_clear()
+            .env("XENBUS_PATH", "backend/vbd/5/51712")
+            .env("script", "/etc/xen/scripts/block-drbd");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs `add` or `remove` and returns its exit code and what it said.
+    pub fn call(&self, action: &str) -> (i32, String) {
+        said(self.command(&[action]).output().unwrap())
+    }
+
+    pub fn start(&self, action: &str) -> Child {
+        self.command(&[action]).spawn().unwrap()
+    }
+
+    pub fn backend(&self, name: &str) -> Option<String> {
+        self.xenstored.get(&format!("{BACKEND}/{name}"))
+    }
+
+    /// The role of the volume with the test's minor: 1 Primary, 2 Secondary.
+    pub fn role(&self) -> u32 {
+        self.drbd.with(|model| model.volume(self.device.minor).unwrap().role)
+    }
+
+    pub fn claim(&self) -> Option<String> {
+        fs::read_to_string(self.path("run/block-drbd/claims/r0.json")).ok()
+    }
+}
+
+/// Exit code, and stdout with stderr; no panic ever.
+pub fn said(output: Output) -> (i32, String) {
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert!(!text.contains("panicked"), "{text}");
+    (output.status.code().unwrap_or(-1), text)
+}
+
+/// A real block device that a test may flush.
+pub struct LoopDevice {
+    pub minor: u32,
+    _file: Place,
+}
+
+impl LoopDevice {
+    fn new() -> LoopDevice {
+        let file = Place::new();
+        let image = file.path().join("image");
+        fs::File::create(&image).unwrap().set_len(1 << 20).unwrap();
+        let output = Command::new("losetup").args(["--find", "--show"]).arg(&image).output().unwrap();
+        assert!(output.status.success(), "losetup: {}", String::from_utf8_lossy(&output.stderr));
+        let name = String::from_utf8(output.stdout).unwrap();
+        let minor = name.trim().trim_start_matches("/dev/loop").parse().unwrap();
+        LoopDevice { minor, _file: file }
+    }
+}
+
+impl Drop for LoopDevice {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").args(["--detach", &format!("/dev/loop{}", self.minor)]).status();
+    }
+}

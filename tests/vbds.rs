@@ -1,0 +1,71 @@
+//! How an add grows with the number of other guests: `make bench` prints it.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+#[path = "support/drbd_kernel.rs"]
+mod drbd_kernel;
+#[path = "support/machine.rs"]
+mod machine;
+#[path = "support/place.rs"]
+mod place;
+#[path = "support/xenstored.rs"]
+mod xenstored;
+
+use machine::Machine;
+use std::collections::BTreeMap;
+
+const ROUNDS: usize = 15;
+
+/// Milliseconds by kind of work, of one add.
+fn add(machine: &Machine) -> BTreeMap<String, f64> {
+    let output = machine.command(&["-v", "add"]).output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stderr).unwrap();
+    let words = text.split_whitespace().filter_map(|word| word.split_once("_ms="));
+    let times = words.map(|(name, value)| (name.to_string(), value.parse().unwrap())).collect();
+    let removed = machine.command(&["remove"]).output().unwrap();
+    assert!(removed.status.success());
+    machine.xenstored.remove(&format!("{}/physical-device", machine::BACKEND));
+    times
+}
+
+/// The medians of some rounds beside `count` other guests.
+fn beside(count: u32) -> BTreeMap<String, f64> {
+    let machine = Machine::new();
+    machine.file("proc/sys/kernel/osrelease", "6.1.0-56-amd64\n");
+    machine.file("sys/bus/xen-backend/devices/vbd-5-51712", "");
+    for domid in 100..100 + count {
+        machine.guest(domid, 51712, "/dev/vg/disk");
+        let node = format!("/local/domain/0/backend/vbd/{domid}/51712/physical-device");
+        machine.xenstored.set(&node, "fd:1");
+        machine.file(&format!("sys/bus/xen-backend/devices/vbd-{domid}-51712"), "");
+    }
+    let first = add(&machine);
+    let rounds: Vec<_> = (0..ROUNDS).map(|_| add(&machine)).collect();
+    let median = |name: &str| {
+        let mut values: Vec<f64> = rounds.iter().map(|times| times[name]).collect();
+        values.sort_by(f64::total_cmp);
+        values[ROUNDS / 2]
+    };
+    let mut medians: BTreeMap<String, f64> = first.keys().map(|name| (name.clone(), median(name))).collect();
+    medians.insert("first".into(), first["total"]);
+    medians
+}
+
+#[test]
+fn an_add_does_not_grow_with_the_guests_beyond_its_sharing_check() {
+    let rows: Vec<_> = [0, 100, 1000].map(|count| (count, beside(count))).into();
+    println!(
+        "other vbds  first add  later adds  sharing check  promote  processor  (ms, median of {ROUNDS})"
+    );
+    for (count, times) in &rows {
+        let [first, total, sharing, promote, cpu] =
+            ["first", "total", "sharing", "promote", "cpu"].map(|name| times[name]);
+        println!("{count:>10}  {first:>9.1}  {total:>10.1}  {sharing:>13.1}  {promote:>7.1}  {cpu:>9.1}");
+    }
+    // Processor time: the test's daemon copies its whole tree for a
+    // transaction, which no xenstored does and which is not ours.
+    let growth = |name: &str| rows[2].1[name] - rows[0].1[name];
+    let beyond = growth("cpu") - growth("sharing");
+    assert!(beyond <= 1.0, "1000 other vbds cost {beyond:.1} ms beyond the sharing check");
+}
