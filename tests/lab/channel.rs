@@ -39,11 +39,7 @@ pub struct Channel {
 impl Channel {
     /// Takes a connection to QEMU's end of the port; the agent may not run yet.
     pub fn new(stream: UnixStream) -> Channel {
-        Channel {
-            stream,
-            requests: 0,
-            lost: false,
-        }
+        Channel { stream, requests: 0, lost: false }
     }
 
     /// Sends a request and waits for its reply.

@@ -85,21 +85,7 @@ impl Archive {
         self.entries += 1;
         let size = u32::try_from(content.len())?;
         let name_size = u32::try_from(path.len() + 1)?;
-        let numbers = [
-            self.entries,
-            mode,
-            0,
-            0,
-            1,
-            0,
-            size,
-            0,
-            0,
-            device.0,
-            device.1,
-            name_size,
-            0,
-        ];
+        let numbers = [self.entries, mode, 0, 0, 1, 0, size, 0, 0, device.0, device.1, name_size, 0];
         self.bytes.extend(b"070701");
         for number in numbers {
             self.bytes.extend(format!("{number:08X}").bytes());

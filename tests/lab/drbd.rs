@@ -10,42 +10,15 @@ pub struct Resource {
 
 /// One virtio disk a volume, the same on both nodes.
 pub const RESOURCES: &[Resource] = &[
-    Resource {
-        name: "r0",
-        volumes: &[(10, "vda")],
-    },
-    Resource {
-        name: "r1",
-        volumes: &[(11, "vdb")],
-    },
-    Resource {
-        name: "r2",
-        volumes: &[(12, "vdc")],
-    },
-    Resource {
-        name: "r3",
-        volumes: &[(13, "vdd")],
-    },
-    Resource {
-        name: "r4",
-        volumes: &[(14, "vde")],
-    },
-    Resource {
-        name: "r5",
-        volumes: &[(15, "vdf")],
-    },
-    Resource {
-        name: "r6",
-        volumes: &[(16, "vdg")],
-    },
-    Resource {
-        name: "r7",
-        volumes: &[(17, "vdh")],
-    },
-    Resource {
-        name: "multi",
-        volumes: &[(20, "vdi"), (21, "vdj")],
-    },
+    Resource { name: "r0", volumes: &[(10, "vda")] },
+    Resource { name: "r1", volumes: &[(11, "vdb")] },
+    Resource { name: "r2", volumes: &[(12, "vdc")] },
+    Resource { name: "r3", volumes: &[(13, "vdd")] },
+    Resource { name: "r4", volumes: &[(14, "vde")] },
+    Resource { name: "r5", volumes: &[(15, "vdf")] },
+    Resource { name: "r6", volumes: &[(16, "vdg")] },
+    Resource { name: "r7", volumes: &[(17, "vdh")] },
+    Resource { name: "multi", volumes: &[(20, "vdi"), (21, "vdj")] },
 ];
 
 /// Every disk of a node is this large.
@@ -53,19 +26,13 @@ pub const DISK_SIZE: u64 = 48 << 20;
 
 /// How many disks a node has.
 pub fn disks() -> usize {
-    RESOURCES
-        .iter()
-        .map(|resource| resource.volumes.len())
-        .sum()
+    RESOURCES.iter().map(|resource| resource.volumes.len()).sum()
 }
 
 /// The first minor of a resource.
 pub fn minor(resource: &str) -> u32 {
     let found = RESOURCES.iter().find(|known| known.name == resource);
-    found.map_or_else(
-        || panic!("the lab has no resource {resource}"),
-        |known| known.volumes[0].0,
-    )
+    found.map_or_else(|| panic!("the lab has no resource {resource}"), |known| known.volumes[0].0)
 }
 
 /// `/etc/drbd.conf` of both nodes.
@@ -83,9 +50,8 @@ pub fn configuration() -> String {
                 "  volume {volume} {{ device /dev/drbd{minor}; disk /dev/{disk}; meta-disk internal; }}\n"
             );
         }
-        text += &format!(
-            "  on a {{ address 10.0.0.1:{port}; }}\n  on b {{ address 10.0.0.2:{port}; }}\n}}\n"
-        );
+        text +=
+            &format!("  on a {{ address 10.0.0.1:{port}; }}\n  on b {{ address 10.0.0.2:{port}; }}\n}}\n");
     }
     text
 }

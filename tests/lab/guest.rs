@@ -35,13 +35,7 @@ impl<'a> Guest<'a> {
     }
 
     fn configuration(&self) -> String {
-        let Guest {
-            name,
-            does,
-            script,
-            resource,
-            more,
-        } = self;
+        let Guest { name, does, script, resource, more } = self;
         format!(
             "name=\"{name}\"\nmemory=160\nvcpus=1\n\
              on_poweroff=\"destroy\"\non_reboot=\"restart\"\non_crash=\"destroy\"\n\

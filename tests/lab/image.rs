@@ -38,11 +38,7 @@ pub struct Image {
 pub fn build(programs: &Programs, directory: &Path) -> Result<Image> {
     let packages = packages::unpacked()?;
     let base = paths::lab("base");
-    let key = (
-        &packages.versions,
-        include_str!("image.rs"),
-        include_str!("modules.rs"),
-    );
+    let key = (&packages.versions, include_str!("image.rs"), include_str!("modules.rs"));
     let stamp = paths::lab("base.stamp");
     if !paths::is_made_from(&stamp, &key) {
         println!("lab: building the nodes' root");
@@ -53,32 +49,20 @@ pub fn build(programs: &Programs, directory: &Path) -> Result<Image> {
     let mut file = File::create(&root)?;
     file.write_all(&overlay(programs, &base)?)?;
     std::io::copy(&mut File::open(base.join("root.zst"))?, &mut file)?;
-    Ok(Image {
-        xen: base.join("xen"),
-        kernel: base.join("vmlinux"),
-        root,
-    })
+    Ok(Image { xen: base.join("xen"), kernel: base.join("vmlinux"), root })
 }
 
 fn build_base(packages: &Packages, base: &Path) -> Result<()> {
     paths::empty_directory(base)?;
     let root = &packages.root;
     let modules = Modules::of(root)?;
-    let xen = paths::output(
-        Command::new("gzip")
-            .arg("-dc")
-            .arg(root.join("boot/xen-4.17-amd64.gz")),
-    )?;
+    let xen = paths::output(Command::new("gzip").arg("-dc").arg(root.join("boot/xen-4.17-amd64.gz")))?;
     fs::write(base.join("xen"), xen)?;
     let packed = fs::read(root.join(format!("boot/vmlinuz-{}", modules.version)))?;
     let kernel = unpack_kernel(&packed)?;
     fs::write(base.join("vmlinux"), &kernel)?;
     let archive = node_root(root, &modules, &kernel)?;
-    pipe(
-        Command::new("zstd").args(["-q", "-T0", "-3"]),
-        &archive,
-        &base.join("root.zst"),
-    )?;
+    pipe(Command::new("zstd").args(["-q", "-T0", "-3"]), &archive, &base.join("root.zst"))?;
     fs::write(base.join("modules"), modules::NODE.join(" "))?;
     guest_modules(root, &modules, &base.join("guest-modules"))
 }
@@ -86,9 +70,7 @@ fn build_base(packages: &Packages, base: &Path) -> Result<()> {
 /// The ELF file inside a bzImage, where its header says (Documentation/x86/boot.rst).
 fn unpack_kernel(packed: &[u8]) -> Result<Vec<u8>> {
     let word = |at: usize| -> Result<usize> {
-        let bytes = packed
-            .get(at..at + 4)
-            .context("a kernel that is too short")?;
+        let bytes = packed.get(at..at + 4).context("a kernel that is too short")?;
         Ok(usize::try_from(u32::from_le_bytes(bytes.try_into()?))?)
     };
     let sectors = usize::from(*packed.get(0x1f1).context("an empty kernel")?);
@@ -126,9 +108,7 @@ fn node_root(root: &Path, modules: &Modules, kernel: &[u8]) -> Result<Vec<u8>> {
     let names = [modules::NODE, modules::NODE_EXTRA].concat();
     let wanted_modules = modules.closure(&names)?;
     let mut archive = Archive::default();
-    archive.tree(root, &|path| {
-        wanted(path, &modules.version, &wanted_modules)
-    })?;
+    archive.tree(root, &|path| wanted(path, &modules.version, &wanted_modules))?;
     for directory in [
         "proc",
         "sys",
@@ -150,10 +130,7 @@ fn node_root(root: &Path, modules: &Modules, kernel: &[u8]) -> Result<Vec<u8>> {
     archive.console()?;
     archive.link("bin/sh", "bash")?;
     archive.program("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")?;
-    archive.program(
-        "etc/hosts",
-        b"127.0.0.1 localhost\n10.0.0.1 a\n10.0.0.2 b\n",
-    )?;
+    archive.program("etc/hosts", b"127.0.0.1 localhost\n10.0.0.1 a\n10.0.0.2 b\n")?;
     let old = fs::read(root.join("etc/xen/scripts/block-drbd"))?;
     archive.program("etc/xen/scripts/block-drbd-old", &old)?;
     applets(root, &mut archive)?;

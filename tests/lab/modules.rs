@@ -26,16 +26,8 @@ pub const NODE: &[&str] = &[
 ];
 
 /// There for scenarios that load them.
-pub const NODE_EXTRA: &[&str] = &[
-    "xen-blkfront",
-    "loop",
-    "dm-mod",
-    "dm-flakey",
-    "dm-log-writes",
-    "scsi_debug",
-    "sd_mod",
-    "raid1",
-];
+pub const NODE_EXTRA: &[&str] =
+    &["xen-blkfront", "loop", "dm-mod", "dm-flakey", "dm-log-writes", "scsi_debug", "sd_mod", "raid1"];
 
 /// Loaded by a guest.
 pub const GUEST: &[&str] = &["crc32c_generic", "xen-blkfront", "ext4"];
@@ -56,10 +48,7 @@ impl Modules {
             .file_name()
             .into_string()
             .map_err(|name| anyhow::anyhow!("{name:?} as a kernel version"))?;
-        let libraries = format!(
-            "{0}/usr/lib/x86_64-linux-gnu:{0}/lib/x86_64-linux-gnu",
-            root.display()
-        );
+        let libraries = format!("{0}/usr/lib/x86_64-linux-gnu:{0}/lib/x86_64-linux-gnu", root.display());
         paths::output(
             Command::new(root.join("lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"))
                 .args(["--argv0", "depmod", "--library-path", &libraries])

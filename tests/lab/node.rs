@@ -28,20 +28,11 @@ pub struct Node {
 
 impl Node {
     /// Starts the machine and does not wait for it.
-    pub fn start(
-        name: &'static str,
-        directory: &Path,
-        image: &Image,
-        network: OwnedFd,
-    ) -> Result<Node> {
+    pub fn start(name: &'static str, directory: &Path, image: &Image, network: OwnedFd) -> Result<Node> {
         let mut machine = Machine::start(name, directory, image, network)?;
         let stream = connect(&mut machine)
             .with_context(|| format!("{name}: see {}/{name}-qemu.log", directory.display()))?;
-        Ok(Node {
-            name,
-            channel: Mutex::new(Channel::new(stream)),
-            _machine: machine,
-        })
+        Ok(Node { name, channel: Mutex::new(Channel::new(stream)), _machine: machine })
     }
 
     /// Waits until the agent answers.
@@ -56,9 +47,7 @@ impl Node {
             Ok(channel) => channel,
             Err(poisoned) => poisoned.into_inner(),
         };
-        channel
-            .request(limit, verb, arguments)
-            .with_context(|| format!("node {}", self.name))
+        channel.request(limit, verb, arguments).with_context(|| format!("node {}", self.name))
     }
 
     /// Runs a shell command, whatever it returns.

@@ -54,12 +54,7 @@ pub fn unpacked() -> Result<Packages> {
 
 /// `linux-image-amd64` only depends on the kernel of the day.
 fn kernel_package() -> Result<String> {
-    let text = apt(
-        "apt-cache",
-        &["depends", "linux-image-amd64"],
-        &[],
-        &paths::lab(""),
-    )?;
+    let text = apt("apt-cache", &["depends", "linux-image-amd64"], &[], &paths::lab(""))?;
     text.lines()
         .find_map(|line| line.trim().strip_prefix("Depends: "))
         .map(str::to_owned)
@@ -68,26 +63,13 @@ fn kernel_package() -> Result<String> {
 
 /// One line a package: its file name carries the version.
 fn available(names: &[String]) -> Result<String> {
-    let text = apt(
-        "apt-get",
-        &["download", "--print-uris"],
-        names,
-        &paths::lab(""),
-    )?;
-    let mut files: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.split_whitespace().nth(1))
-        .collect();
+    let text = apt("apt-get", &["download", "--print-uris"], names, &paths::lab(""))?;
+    let mut files: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
     files.sort_unstable();
     Ok(files.join("\n"))
 }
 
-fn apt(
-    program: &str,
-    arguments: &[&str],
-    names: &[String],
-    directory: &std::path::Path,
-) -> Result<String> {
+fn apt(program: &str, arguments: &[&str], names: &[String], directory: &std::path::Path) -> Result<String> {
     fs::create_dir_all(directory)?;
     // The sandbox user could not write into our directory.
     let text = paths::output(

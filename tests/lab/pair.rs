@@ -19,10 +19,7 @@ const DIAGNOSES: &[(&str, &str)] = &[
     ("proc-drbd", "cat /proc/drbd"),
     ("xenstore", "xenstore-ls -fp"),
     ("ps", "ps"),
-    (
-        "run-block-drbd",
-        "find /run/block-drbd /run/xen-hotplug -type f | xargs -r tail -n +1",
-    ),
+    ("run-block-drbd", "find /run/block-drbd /run/xen-hotplug -type f | xargs -r tail -n +1"),
 ];
 
 /// Both machines, connected.
@@ -50,9 +47,7 @@ impl Pair {
         std::thread::scope(|scope| {
             let on_b = scope.spawn(|| work(&self.b));
             let on_a = work(&self.a);
-            let on_b = on_b
-                .join()
-                .map_err(|_| anyhow!("the thread of node b panicked"))?;
+            let on_b = on_b.join().map_err(|_| anyhow!("the thread of node b panicked"))?;
             on_a.and(on_b)
         })
     }
@@ -60,9 +55,7 @@ impl Pair {
     /// New metadata on both nodes, both up: Connected and Inconsistent.
     pub fn connect_inconsistent(&self, resource: &str) -> Result<()> {
         self.both(|node| {
-            node.ok(&format!(
-                "drbdadm -- --force create-md {resource} && drbdadm up {resource}"
-            ))?;
+            node.ok(&format!("drbdadm -- --force create-md {resource} && drbdadm up {resource}"))?;
             node.wait_for_drbd(resource, "cs:Connected ")
         })
     }
@@ -71,9 +64,7 @@ impl Pair {
     pub fn connect(&self, resource: &str) -> Result<()> {
         self.connect_inconsistent(resource)?;
         // Two empty disks are equal: no initial sync.
-        self.a.ok(&format!(
-            "drbdadm new-current-uuid --clear-bitmap {resource}"
-        ))?;
+        self.a.ok(&format!("drbdadm new-current-uuid --clear-bitmap {resource}"))?;
         self.both(|node| node.wait_for_drbd(resource, "ds:UpToDate/UpToDate "))
     }
 
@@ -90,11 +81,9 @@ impl Pair {
     /// Ends what a scenario may have left, whatever way it ended.
     pub fn clean_up(&self, resources: &[&str]) -> Result<()> {
         self.both(|node| {
-            node.ok(
-                "for job in /run/lab-job-*; do [ -e $job ] && kill $(cat $job); rm -f $job; done
+            node.ok("for job in /run/lab-job-*; do [ -e $job ] && kill $(cat $job); rm -f $job; done
                  for id in $(xl list | awk 'NR > 1 && $2 != 0 { print $2 }'); do xl destroy $id; done
-                 ! grep -q ' /mnt ' /proc/mounts || umount /mnt",
-            )?;
+                 ! grep -q ' /mnt ' /proc/mounts || umount /mnt")?;
             node.wait_until("without vbds", "! ls /sys/bus/xen-backend/devices | grep vbd", LIMIT)?;
             for resource in resources {
                 let down = format!("drbdadm secondary {resource} && drbdadm down {resource}");
@@ -116,10 +105,7 @@ impl Pair {
             }
             for path in node.ok("find /var/log -type f")?.lines() {
                 let name = path.trim_start_matches("/var/log/").replace('/', "-");
-                fs::write(
-                    directory.join(format!("{}-{name}", node.name)),
-                    node.get(path)?,
-                )?;
+                fs::write(directory.join(format!("{}-{name}", node.name)), node.get(path)?)?;
             }
         }
         Ok(())

@@ -8,9 +8,7 @@ use std::process::{Command, Stdio};
 
 /// A path below `target/lab`.
 pub fn lab(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("target/lab")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lab").join(name)
 }
 
 /// Runs a program of the host and returns its output; its complaints go to the terminal.

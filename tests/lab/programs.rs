@@ -17,10 +17,7 @@ pub fn build() -> Result<Programs> {
 /// Where the binary under test is expected.
 pub fn binary_under_test() -> PathBuf {
     std::env::var_os("LAB_BINARY").map_or_else(
-        || {
-            Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("target/x86_64-unknown-linux-gnu/release/block-drbd")
-        },
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/x86_64-unknown-linux-gnu/release/block-drbd"),
         PathBuf::from,
     )
 }

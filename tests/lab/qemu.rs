@@ -38,7 +38,10 @@ impl Machine {
             .args(["-no-reboot", "-serial", &format!("file:{}", serial.display())])
             .arg("-kernel")
             .arg(&image.xen)
-            .args(["-append", "console=com1 com1=115200,8n1 dom0_mem=1024M dom0_max_vcpus=1 sched=credit noreboot"])
+            .args([
+                "-append",
+                "console=com1 com1=115200,8n1 dom0_mem=1024M dom0_max_vcpus=1 sched=credit noreboot",
+            ])
             .args(["-initrd", &format!("{kernel} console=hvc0 panic=1 quiet lab.host={name},{root}")])
             .args(["-netdev", "socket,id=n0,fd=0"])
             .args(["-device", &format!("virtio-net-pci,netdev=n0,mac={mac},romfile=")])
@@ -67,10 +70,7 @@ impl Machine {
 fn disk(name: &str, directory: &Path, number: usize) -> Result<String> {
     let path = directory.join(format!("{name}-disk{number}.raw"));
     File::create(&path)?.set_len(drbd::DISK_SIZE)?;
-    Ok(format!(
-        "file={},if=virtio,format=raw,cache=writeback",
-        path.display()
-    ))
+    Ok(format!("file={},if=virtio,format=raw,cache=writeback", path.display()))
 }
 
 impl Drop for Machine {

@@ -21,12 +21,7 @@ const fn lab(
     resources: &'static [&'static str],
     run: fn(&Pair) -> Result<()>,
 ) -> Scenario {
-    Scenario {
-        name,
-        resources,
-        ours: false,
-        run,
-    }
+    Scenario { name, resources, ours: false, run }
 }
 
 const fn ours(
@@ -34,12 +29,7 @@ const fn ours(
     resources: &'static [&'static str],
     run: fn(&Pair) -> Result<()>,
 ) -> Scenario {
-    Scenario {
-        name,
-        resources,
-        ours: true,
-        run,
-    }
+    Scenario { name, resources, ours: true, run }
 }
 
 /// In the order in which they run: first what proves the lab itself.
@@ -48,22 +38,10 @@ pub const ALL: &[Scenario] = &[
     lab("old-script", &["r0"], s::old_script::run),
     ours("create-destroy", &["r1"], s::create_destroy::run),
     ours("reboot", &["r2"], s::reboot::run),
-    ours(
-        "refused-peer-primary",
-        &["r3"],
-        s::refused_peer_primary::run,
-    ),
-    ours(
-        "refused-disk-inconsistent",
-        &["r4"],
-        s::refused_disk_inconsistent::run,
-    ),
+    ours("refused-peer-primary", &["r3"], s::refused_peer_primary::run),
+    ours("refused-disk-inconsistent", &["r4"], s::refused_disk_inconsistent::run),
     ours("device-held", &["r5"], s::device_held::run),
-    ours(
-        "failed-add-rolls-back",
-        &["r6"],
-        s::failed_add_rolls_back::run,
-    ),
+    ours("failed-add-rolls-back", &["r6"], s::failed_add_rolls_back::run),
     ours("kill-add", &["r1"], s::kill_add::run),
     lab("xenstore-conformance", &[], s::xenstore_conformance::run),
     lab("drbd-conformance", &["r7"], s::drbd_conformance::run),

@@ -54,9 +54,7 @@ fn live() -> Result<RebootMode> {
     load_modules()?;
     wait_for_disk()?;
     let command_line = fs::read_to_string("/proc/cmdline")?;
-    let task = command_line
-        .split_whitespace()
-        .find_map(|word| word.strip_prefix("lab.do="));
+    let task = command_line.split_whitespace().find_map(|word| word.strip_prefix("lab.do="));
     match task.context("no lab.do= on the command line")? {
         "write" => write(),
         "read" => read(),
@@ -109,8 +107,7 @@ fn write_records() -> Result<()> {
     let mut file = File::create(RECORDS)?;
     for number in 1..=COUNT {
         writeln!(file, "record {number}")?;
-        file.sync_all()
-            .with_context(|| format!("fsync of record {number}"))?;
+        file.sync_all().with_context(|| format!("fsync of record {number}"))?;
         println!("GUEST fsynced {number}");
     }
     Ok(())
@@ -138,8 +135,7 @@ fn raw() -> Result<RebootMode> {
         let mut block = format!("record {number}\n").into_bytes();
         block.resize(usize::try_from(BLOCK)?, 0);
         disk.write_all_at(&block, number * BLOCK)?;
-        disk.sync_all()
-            .with_context(|| format!("fsync of block {number}"))?;
+        disk.sync_all().with_context(|| format!("fsync of block {number}"))?;
         println!("GUEST fsynced {number}");
     }
     println!("GUEST done");

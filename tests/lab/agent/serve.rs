@@ -46,11 +46,8 @@ pub fn run() -> Result<()> {
             stderr: format!("lab-agent: {error:#}").into_bytes(),
         });
         let code = reply.code.to_string();
-        wire::send(
-            &mut port,
-            &[number, code.as_bytes(), &reply.stdout, &reply.stderr],
-        )
-        .context("sending a reply")?;
+        wire::send(&mut port, &[number, code.as_bytes(), &reply.stdout, &reply.stderr])
+            .context("sending a reply")?;
     }
 }
 
@@ -82,11 +79,7 @@ fn text(bytes: &[u8]) -> Result<&str> {
 }
 
 fn done(stdout: Vec<u8>) -> Reply {
-    Reply {
-        code: 0,
-        stdout,
-        stderr: Vec::new(),
-    }
+    Reply { code: 0, stdout, stderr: Vec::new() }
 }
 
 fn put(path: &Path, data: &[u8]) -> Result<Reply> {
@@ -114,11 +107,7 @@ fn run_script(limit: u64, script: &str) -> Result<Reply> {
             TIMED_OUT
         }
     };
-    Ok(Reply {
-        code,
-        stdout: fs::read(STDOUT)?,
-        stderr: fs::read(STDERR)?,
-    })
+    Ok(Reply { code, stdout: fs::read(STDOUT)?, stderr: fs::read(STDERR)? })
 }
 
 /// A new file under the name: a daemon of an earlier request may still write to the old one.

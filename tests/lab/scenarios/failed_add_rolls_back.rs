@@ -31,9 +31,7 @@ pub fn run(pair: &Pair) -> Result<()> {
     let code = a.ok("cat /run/lab-add-code")?;
     ensure!(code.trim() != "0", "the add succeeded in state 5");
     a.drbd_is("r6", "ro:Secondary/Secondary")?;
-    a.ok(&format!(
-        "! xenstore-exists /local/domain/0/{BACKEND}/physical-device"
-    ))?;
+    a.ok(&format!("! xenstore-exists /local/domain/0/{BACKEND}/physical-device"))?;
     a.ok("! ls -A /run/block-drbd/claims | grep .")?;
     a.ok("xenstore-rm /local/domain/0/backend/vbd/9999; xenstore-rm /local/domain/9999")?;
     Ok(())

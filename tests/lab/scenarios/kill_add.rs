@@ -22,11 +22,7 @@ pub fn run(pair: &Pair) -> Result<()> {
 
     a.wait_until("done with xl create", "[ -s /run/lab-create-code ]", LIMIT)?;
     let code = a.ok("cat /run/lab-create-code")?;
-    ensure!(
-        code.trim() != "0",
-        "xl create succeeded without its disk: {}",
-        a.ok("cat /run/lab-create")?
-    );
+    ensure!(code.trim() != "0", "xl create succeeded without its disk: {}", a.ok("cat /run/lab-create")?);
     a.wait_for_drbd("r1", "ro:Secondary/Secondary")?;
     a.has_no_guest()
 }

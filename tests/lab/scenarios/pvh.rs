@@ -9,10 +9,7 @@ pub fn run(pair: &Pair) -> Result<()> {
     let plain = Guest::new("pvh", "raw", "r2");
     // Without the native TSC the console is flooded under TCG.
     let more = format!("{}type=\"pvh\"\ntsc_mode=\"native\"\n", plain.more);
-    let guest = Guest {
-        more: &more,
-        ..plain
-    };
+    let guest = Guest { more: &more, ..plain };
     guest.create(&pair.a)?;
     guest.wait_for(&pair.a, "done")?;
     guest.wait_until_gone(&pair.a)?;

@@ -37,17 +37,11 @@ pub fn run(pair: &Pair) -> Result<()> {
          && umount /mnt && drbdadm secondary r3 && /sbin/modprobe xen-blkfront && rm -f /run/lab-bootloader"
     ))?;
     a.put("/lab/bootloader", BOOTLOADER.as_bytes())?;
-    let guest = Guest {
-        more: "bootloader=\"/lab/bootloader\"\n",
-        ..Guest::new("pygrub", "", "r3")
-    };
+    let guest = Guest { more: "bootloader=\"/lab/bootloader\"\n", ..Guest::new("pygrub", "", "r3") };
     guest.create(a)?;
     guest.wait_for(a, "up")?;
     let disk = a.ok("cat /run/lab-bootloader")?;
-    ensure!(
-        disk.trim() == "/dev/xvda",
-        "the bootloader read {disk}, not a disk attached to dom0"
-    );
+    ensure!(disk.trim() == "/dev/xvda", "the bootloader read {disk}, not a disk attached to dom0");
     a.drbd_is("r3", "ro:Primary/Secondary")?;
     a.ok("! xenstore-ls /local/domain/0/backend/vbd/0 | grep .")?;
 

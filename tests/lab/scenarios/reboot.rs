@@ -13,17 +13,10 @@ pub fn run(pair: &Pair) -> Result<()> {
     guest.wait_for(&pair.a, "reboots")?;
     guest.wait_for(&pair.a, "up")?;
     let after = pair.a.ok("xl domid reboot")?;
-    ensure!(
-        before != after,
-        "the domain is still {before}: it was not restarted"
-    );
-    pair.a
-        .drbd_is("r2", "ro:Primary/Secondary ds:UpToDate/UpToDate")?;
+    ensure!(before != after, "the domain is still {before}: it was not restarted");
+    pair.a.drbd_is("r2", "ro:Primary/Secondary ds:UpToDate/UpToDate")?;
     let said = guest.said(&pair.a)?;
-    ensure!(
-        said.contains("GUEST read record 20"),
-        "the data is not there after the reboot: {said}"
-    );
+    ensure!(said.contains("GUEST read record 20"), "the data is not there after the reboot: {said}");
 
     pair.a.ok("xl shutdown reboot")?;
     guest.wait_until_gone(&pair.a)?;
