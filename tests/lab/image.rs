@@ -117,6 +117,7 @@ fn node_root(root: &Path, modules: &Modules, kernel: &[u8]) -> Result<Vec<u8>> {
         "mnt",
         "root",
         "var",
+        "var/lib",
         "var/log",
         "var/lock",
         "var/log/xen",
