@@ -31,8 +31,17 @@ pub fn disks() -> usize {
 
 /// The first minor of a resource.
 pub fn minor(resource: &str) -> u32 {
+    find(resource).volumes[0].0
+}
+
+/// How many volumes a resource has.
+pub fn volumes(resource: &str) -> usize {
+    find(resource).volumes.len()
+}
+
+fn find(resource: &str) -> &'static Resource {
     let found = RESOURCES.iter().find(|known| known.name == resource);
-    found.map_or_else(|| panic!("the lab has no resource {resource}"), |known| known.volumes[0].0)
+    found.unwrap_or_else(|| panic!("the lab has no resource {resource}"))
 }
 
 /// `/etc/drbd.conf` of both nodes.

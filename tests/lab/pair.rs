@@ -64,7 +64,9 @@ impl Pair {
     pub fn connect(&self, resource: &str) -> Result<()> {
         self.connect_inconsistent(resource)?;
         // Two empty disks are equal: no initial sync.
-        self.a.ok(&format!("drbdadm new-current-uuid --clear-bitmap {resource}"))?;
+        for volume in 0..drbd::volumes(resource) {
+            self.a.ok(&format!("drbdadm new-current-uuid --clear-bitmap {resource}/{volume}"))?;
+        }
         self.both(|node| node.wait_for_drbd(resource, "ds:UpToDate/UpToDate "))
     }
 
