@@ -89,6 +89,6 @@ impl<'a> Guest<'a> {
     }
 
     fn log(&self) -> String {
-        format!("/var/log/xen/console/guest-{}.log", self.name)
+        format!("/var/log/xen/guest-{}.log", self.name)
     }
 }

@@ -121,7 +121,6 @@ fn node_root(root: &Path, modules: &Modules, kernel: &[u8]) -> Result<Vec<u8>> {
         "var/log",
         "var/lock",
         "var/log/xen",
-        "var/log/xen/console",
         "var/lib/xen",
         "var/lib/xenstored",
         "var/lib/drbd",
