@@ -395,6 +395,64 @@ fn under_udev_the_exit_code_is_good_and_the_error_stands() {
     assert!(machine.backend("hotplug-error").unwrap().contains("[resource-name]"));
 }
 
+#[test]
+fn status_says_who_has_what() {
+    let machine = Machine::new();
+    let status = || said(machine.command(&["status"]).output().unwrap());
+    let (code, text) = status();
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("r0/0") && text.contains("Secondary") && text.contains("nobody\n"), "{text}");
+    assert_eq!(machine.call("add").0, 0);
+    let (_, text) = status();
+    assert!(text.contains("Primary") && text.contains("vm5 (domain 5)"), "{text}");
+    machine.xenstored.remove("/local/domain/0/backend/vbd/5");
+    let (_, text) = status();
+    assert!(text.contains("nobody: release pending"), "{text}");
+    let (code, text) = said(machine.command(&["release", "--all"]).output().unwrap());
+    assert_eq!((code, text.as_str()), (0, "r0 is released\n"));
+    nothing_is_left(&machine);
+    let (code, text) = said(machine.command(&["release", "r0"]).output().unwrap());
+    assert_eq!((code, text.as_str()), (0, "r0: nothing is recorded\n"));
+}
+
+#[test]
+fn a_running_guest_is_not_released() {
+    let machine = Machine::new();
+    assert_eq!(machine.call("add").0, 0);
+    let (code, text) = said(machine.command(&["release", "--all"]).output().unwrap());
+    assert_eq!((code, text.as_str()), (0, "r0: r0 is in use\n"));
+    assert_eq!(machine.role(), PRIMARY);
+}
+
+#[test]
+fn wrong_calls() {
+    let machine = Machine::new();
+    for (arguments, words) in [
+        (&["release", "all"][..], "every resource"),
+        (&["release", "-x"], "unexpected argument"),
+        (&["release"], "required"),
+        (&["attach"], "unrecognized subcommand"),
+        (&[], "Usage"),
+        (&["rules", "no-such-rule"], "there is no rule"),
+    ] {
+        let (code, text) = said(machine.command(arguments).output().unwrap());
+        assert!(code == 2 || code == 3, "{arguments:?}: {code} {text}");
+        assert!(text.contains(words), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_understood_is_not_ignored() {
+    let machine = Machine::new();
+    for text in ["", "{", "{\"version\":2,\"resource\":\"r0\",\"promoted\":[],\"users\":[]}", "\u{0}\u{1}"] {
+        machine.file("run/block-drbd/claims/r0.json", text);
+        let (code, said) = machine.call("add");
+        assert_eq!(code, 3, "{said}");
+        assert!(said.contains("claims/r0.json") && said.contains("[held]"), "{said}");
+    }
+    assert!(machine.drbd.log().is_empty());
+}
+
 /// Other guests with disks that are not DRBD's, as the kernel and xenstore list them.
 fn others(machine: &Machine, count: u32) {
     for domid in 100..100 + count {
