@@ -24,7 +24,8 @@ pub fn status(host: &mut Host) -> Result<i32> {
     let resources = gather::resources(host, None).context("asking DRBD for its resources")?;
     let lines: Vec<Line> = resources
         .into_iter()
-        .map(|resource| {
+        .map(|mut resource| {
+            gather::name_peers(host, &mut resource);
             let facts = facts_of(host, &resource.name);
             let claim = match facts.claim {
                 Known::Is(claim) => Ok(claim),
@@ -38,9 +39,9 @@ pub fn status(host: &mut Host) -> Result<i32> {
 }
 
 /// Demotes what is recorded and unused; tries again until `wait` is over.
-pub fn release(host: &mut Host, resource: Option<&str>, wait: Duration) -> Result<i32> {
-    let resources = match resource {
-        Some(name) => vec![Target::parse(name.as_bytes()).map_err(|why| anyhow!("{name}: {why}"))?.resource],
+pub fn release(host: &mut Host, resource: Option<Target>, wait: Duration) -> Result<i32> {
+    let resources: Vec<String> = match resource {
+        Some(target) => vec![target.resource],
         None => gather::claims::all(host)?.into_iter().flatten().map(|claim| claim.resource).collect(),
     };
     let until = Deadline::after(wait.max(PATIENCE));

@@ -1,10 +1,11 @@
 //! Arguments in, exit code out; the program is in the library.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use block_drbd::cli::{Cli, Command};
 use block_drbd::event::{self, Action, Hotplug};
 use block_drbd::host::syslog::{self, Level};
 use block_drbd::host::{Deadline, Host, signals};
+use block_drbd::target::Target;
 use block_drbd::{admin, hotplug, report};
 use clap::Parser;
 use std::time::Duration;
@@ -31,10 +32,16 @@ fn run(host: &mut Host, cli: &Cli) -> Result<i32, (i32, anyhow::Error)> {
         Command::Remove { .. } => call(host, Action::Remove, cli.verbose),
         Command::Status => admin::status(host).map_err(tried),
         Command::Release { resource, wait, .. } => {
-            admin::release(host, resource.as_deref(), Duration::from_secs(*wait)).map_err(tried)
+            let target = resource.as_deref().map(named).transpose()?;
+            admin::release(host, target, Duration::from_secs(*wait)).map_err(tried)
         }
         Command::Rules { id } => admin::rules(id.as_deref()).map_err(|error| (2, error)),
     }
+}
+
+/// The resource that a word of the command line names.
+fn named(word: &str) -> Result<Target, (i32, anyhow::Error)> {
+    Target::parse(word.as_bytes()).map_err(|why| (2, anyhow!("{word}: {why}")))
 }
 
 fn call(host: &mut Host, action: Action, verbose: bool) -> Result<i32, (i32, anyhow::Error)> {

@@ -10,7 +10,7 @@ pub mod usage;
 pub mod vbd;
 
 use crate::event::{Action, Hotplug, VbdPath};
-use crate::facts::{Backend, Facts, Known, Resource};
+use crate::facts::{Backend, Connection, ConnectionState, Facts, Known, Resource, Role};
 use crate::host::Host;
 use crate::target::Target;
 use anyhow::{Context, Result};
@@ -83,7 +83,28 @@ pub fn facts_of(
 
 /// The resource of that name, if DRBD knows one.
 pub fn resource(host: &Host, name: &str) -> Result<Option<Resource>> {
-    Ok(resources(host, Some(name))?.into_iter().find(|resource| resource.name == name))
+    let mut resource = resources(host, Some(name))?.into_iter().find(|resource| resource.name == name);
+    // Only a peer that a rule will speak of needs its name: an add that goes well reads no files for it.
+    let in_order = |connection: &Connection| {
+        connection.state == ConnectionState::Connected && connection.peer_role == Role::Secondary
+    };
+    if let Some(resource) = &mut resource
+        && !resource.connections.iter().all(in_order)
+    {
+        name_peers(host, resource);
+    }
+    Ok(resource)
+}
+
+/// Calls the peers of a resource by their host names, where drbd.conf has them.
+pub fn name_peers(host: &Host, resource: &mut Resource) {
+    let texts = drbd::conf::texts(host).unwrap_or_default();
+    for connection in &mut resource.connections {
+        let named = |text: &String| drbd::conf::host_at(text, &resource.name, &connection.peer);
+        if let Some(name) = texts.iter().find_map(named) {
+            connection.peer = name;
+        }
+    }
 }
 
 /// Every resource, or only the one of that name.

@@ -22,8 +22,10 @@ use netlink_packet_generic::constants::{
 };
 use nix::errno::Errno;
 use socket::Socket;
+use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 const NLMSG_HDRLEN: usize = 16;
 /// The controller, which knows the others. Its id is fixed.
@@ -38,6 +40,9 @@ const DUMP_ATTEMPTS: usize = 4;
 pub struct Genl {
     root: PathBuf,
     deadline: Deadline,
+    /// The family that was looked up last. A number is given out anew only when
+    /// the module is loaded anew, and then the kernel refuses the old one.
+    known: Rc<RefCell<Option<(String, Family)>>>,
 }
 
 /// A registered family.
@@ -72,11 +77,27 @@ impl Genl {
     /// The kernel's, where `root` is `/`; else the stand-in at
     /// `ROOT/run/generic-netlink`, a sequenced-packet socket that speaks the same messages.
     pub fn at(root: &Path, deadline: Deadline) -> Self {
-        Genl { root: root.to_owned(), deadline }
+        Genl { root: root.to_owned(), deadline, known: Rc::default() }
     }
 
-    /// Looks the family `name` up.
+    /// The same with another deadline; both know the families that either has looked up.
+    pub fn until(&self, deadline: Deadline) -> Self {
+        Genl { deadline, ..self.clone() }
+    }
+
+    /// Looks the family `name` up, once.
     pub fn family(&self, name: &str) -> Result<Family, Error> {
+        if let Some((known, family)) = &*self.known.borrow()
+            && known == name
+        {
+            return Ok(*family);
+        }
+        let family = self.look_up(name)?;
+        *self.known.borrow_mut() = Some((name.into(), family));
+        Ok(family)
+    }
+
+    fn look_up(&self, name: &str) -> Result<Family, Error> {
         let text = [name.as_bytes(), b"\0"].concat();
         let payload = attribute(CTRL_ATTR_FAMILY_NAME, &text).ok_or_else(|| Error::NoFamily(name.into()))?;
         let answer = match self.request(CONTROLLER, CTRL_CMD_GETFAMILY, &payload) {

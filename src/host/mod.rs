@@ -41,6 +41,7 @@ pub struct Host {
     times: RefCell<Vec<(&'static str, Duration)>>,
     xenstore_named: xenstore::Named,
     xenstore: OnceCell<Xenstore>,
+    genl: Genl,
 }
 
 impl Host {
@@ -53,6 +54,7 @@ impl Host {
             times: RefCell::new(Vec::new()),
             xenstore_named,
             xenstore: OnceCell::new(),
+            genl: Genl::at(root, deadline),
         }
     }
 
@@ -213,7 +215,7 @@ impl Host {
 
     /// Generic netlink; each request opens a socket of its own.
     pub fn genl(&self) -> Genl {
-        Genl::at(&self.root, self.deadline)
+        self.genl.until(self.deadline)
     }
 
     /// Waits a moment before looking again, or says why there is no time for it.

@@ -10,18 +10,15 @@ use anyhow::Result;
 
 /// Takes the lock and keeps it until [`release`].
 pub fn hold(node: &Node) -> Result<()> {
-    node.ok("mkdir -p /run/xen-hotplug; rm -f /run/lab-locked
-         flock /run/xen-hotplug/block sh -c 'touch /run/lab-locked; exec sleep 600' &
-         echo $! >/run/lab-job-lock
+    node.ok("mkdir -p /run/xen-hotplug; rm -f /run/lab-locked; touch /run/lab-hold
+         ( exec 9>>/run/xen-hotplug/block; flock 9; touch /run/lab-locked
+           while [ -e /run/lab-hold ]; do sleep 0.1; done ) >/dev/null 2>&1 &
          until [ -e /run/lab-locked ]; do sleep 0.1; done")?;
     Ok(())
 }
 
 /// Lets go of the lock.
 pub fn release(node: &Node) -> Result<()> {
-    // flock(1) itself keeps the file open, and so does the sleep that it started.
-    node.ok(
-        "flock=$(cat /run/lab-job-lock); pkill -P $flock; kill $flock 2>/dev/null; rm /run/lab-job-lock",
-    )?;
+    node.ok("rm /run/lab-hold")?;
     Ok(())
 }

@@ -83,7 +83,7 @@ impl Pair {
     /// Ends what a scenario may have left, whatever way it ended.
     pub fn clean_up(&self, resources: &[&str]) -> Result<()> {
         self.both(|node| {
-            node.ok("for job in /run/lab-job-*; do [ -e $job ] && kill $(cat $job); rm -f $job; done
+            node.ok("rm -f /run/lab-hold; for job in /run/lab-job-*; do [ -e $job ] && kill $(cat $job); rm -f $job; done
                  for id in $(xl list | awk 'NR > 1 && $2 != 0 { print $2 }'); do xl destroy $id; done
                  ! grep -q ' /mnt ' /proc/mounts || umount /mnt")?;
             node.wait_until("without vbds", "! ls /sys/bus/xen-backend/devices | grep vbd", LIMIT)?;

@@ -4,6 +4,7 @@
 //! an attribute. It decides nothing and repeats nothing: one call, one request.
 
 pub mod codes;
+pub mod conf;
 mod message;
 mod state84;
 mod v84;

@@ -17,7 +17,7 @@ pub fn run(pair: &Pair) -> Result<()> {
          ( {create}; echo $? >/run/lab-create-code ) >/run/lab-create 2>&1 &"
     ))?;
     a.wait_for_drbd("r1", "ro:Primary/Secondary")?;
-    a.ok("pkill -KILL -f '^/etc/xen/scripts/block-drbd add'")?;
+    a.ok("kill -KILL $(pidof block-drbd)")?;
     block_lock::release(a)?;
 
     a.wait_until("done with xl create", "[ -s /run/lab-create-code ]", LIMIT)?;
