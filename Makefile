@@ -10,7 +10,7 @@ SCRIPTS ?= /etc/xen/scripts
 
 build:
 	$(CARGO) build --release --locked
-	@file $(BINARY) | grep -q 'static-pie linked' || { echo "build: $(BINARY) is not static: is RUSTFLAGS set in the environment?" >&2; exit 1; }
+	@file $(BINARY) | grep -q 'statically linked' || { echo "build: $(BINARY) is not static: is RUSTFLAGS set in the environment?" >&2; exit 1; }
 
 # Debian packages that the tests and the lab need, where they are missing.
 PACKAGES := qemu-system-x86 busybox-static cpio zstd kmod strace file util-linux

@@ -247,8 +247,6 @@ display_by_name!(Role, DiskState, ConnectionState);
 /// Everything that was found out for one event.
 #[derive(Debug, Clone, Serialize)]
 pub struct Facts {
-    /// Major and minor version of the hypervisor (/sys/hypervisor/version).
-    pub xen_version: Known<(u32, u32)>,
     /// Our own backend directory; `None` when it does not exist.
     pub backend: Known<Option<Backend>>,
     /// What the disk line names, or what is wrong with that.
@@ -261,7 +259,8 @@ pub struct Facts {
     pub vbds: Known<Vec<Vbd>>,
     /// Every other backend device of this host that has one of the resource's volumes.
     pub users: Known<Vec<User>>,
-    /// Where the named volume is mounted in this domain.
+    /// Where the named volume is mounted in this domain. This and the next two
+    /// are asked for an add only: whoever uses the device, a remove does not give it away.
     pub mounts: Known<Vec<String>>,
     /// Whether the named volume is swapped on in this domain.
     pub swap: Known<bool>,

@@ -50,8 +50,8 @@ fn take(host: &mut Host, step: &Step, pending: &mut Option<String>) -> Result<()
         Step::Promote { resource, minor } => role::promote(host, resource, *minor),
         Step::ProveFlush { device } => prove_flush(host, *device),
         Step::Attach { vbd, device } => attach::attach(host, vbd, *device),
-        Step::Release { resource, minors, hand_over } => {
-            *pending = release(host, resource, minors, *hand_over)?;
+        Step::Release { claim, hand_over } => {
+            *pending = release(host, claim, *hand_over)?;
             Ok(())
         }
         Step::Refuse { vbd, sentence } => attach::refuse(host, vbd, sentence),
@@ -113,11 +113,11 @@ fn record(host: &mut Host, claim: &Claim) -> Result<()> {
 }
 
 /// Makes the minors Secondary and takes them off the record; says what is left and why.
-fn release(host: &mut Host, resource: &str, minors: &[u32], hand_over: bool) -> Result<Option<String>> {
-    let mut claim = crate::gather::claims::read(host, resource)?.unwrap_or_else(|| Claim::new(resource));
-    claim.promoted = minors.to_vec();
+fn release(host: &mut Host, recorded: &Claim, hand_over: bool) -> Result<Option<String>> {
+    let mut claim = recorded.clone();
+    let resource = &recorded.resource;
     let mut left = None;
-    for minor in minors {
+    for minor in &recorded.promoted {
         match role::demote(host, resource, *minor) {
             Ok(()) => claim.promoted.retain(|other| other != minor),
             Err(error) => {

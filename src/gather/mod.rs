@@ -38,7 +38,11 @@ pub fn target(host: &Host, event: &Hotplug) -> Result<Target, String> {
 /// Everything about the volume that the event is about.
 pub fn facts(host: &Host, event: &Hotplug) -> Facts {
     let backend = Known::from(host.timed("xenstore", || vbd::backend(host, &event.vbd)));
-    facts_of(host, Some(&event.vbd), backend, target(host, event))
+    let mut facts = facts_of(host, Some(&event.vbd), backend, target(host, event));
+    if event.action == Action::Add {
+        usage(host, &mut facts);
+    }
+    facts
 }
 
 /// The same for a resource that was found in another way than through `params`.
@@ -60,25 +64,31 @@ pub fn facts_of(
         Ok(name) => Known::from(claims::read(host, name)),
         Err(reason) => Known::Unknown(reason.clone()),
     };
-    let mut facts = Facts {
-        xen_version: Known::from(xen_version(host)),
+    Facts {
         backend,
         target,
         resource,
         major,
         vbds,
         users,
-        mounts: Known::Unknown("the volume is not known".into()),
-        swap: Known::Unknown("the volume is not known".into()),
-        holders: Known::Unknown("the volume is not known".into()),
+        mounts: not_asked(),
+        swap: not_asked(),
+        holders: not_asked(),
         claim,
-    };
+    }
+}
+
+/// Who uses the named volume in this domain itself.
+fn usage(host: &Host, facts: &mut Facts) {
     if let (Some(minor), Some(&major)) = (facts.volume().map(|volume| volume.minor), facts.major.value()) {
         facts.mounts = Known::from(usage::mounts(host, major, minor));
         facts.swap = Known::from(usage::swap(host, minor));
         facts.holders = Known::from(usage::holders(host, minor));
     }
-    facts
+}
+
+fn not_asked<T>() -> Known<T> {
+    Known::Unknown("it was not asked".into())
 }
 
 /// The resource of that name, if DRBD knows one.

@@ -51,10 +51,8 @@ pub enum Step {
     /// to close them. What cannot be done in time stays recorded and is left to
     /// a detached release. Undone by nothing: nobody needs them Primary.
     Release {
-        /// The resource.
-        resource: String,
-        /// The minors.
-        minors: Vec<u32>,
+        /// The record: its resource, and the minors in `promoted`.
+        claim: Claim,
         /// Whether a detached release goes on with what is left; that release
         /// itself does not start another.
         hand_over: bool,

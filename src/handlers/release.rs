@@ -15,10 +15,10 @@ pub fn plan(facts: &Facts) -> Plan {
     if !after.users.is_empty() {
         return Plan::nothing(format!("{} is in use", claim.resource));
     }
-    let resource = claim.resource.clone();
+    let summary = format!("{} is released", claim.resource);
     let steps = vec![
-        Step::Record { before: Some(claim.clone()), after },
-        Step::Release { resource: resource.clone(), minors: claim.promoted.clone(), hand_over: false },
+        Step::Record { before: Some(claim.clone()), after: after.clone() },
+        Step::Release { claim: after, hand_over: false },
     ];
-    Plan { steps, summary: format!("{resource} is released") }
+    Plan { steps, summary }
 }

@@ -25,18 +25,18 @@ fn leave(vbd: &VbdPath, facts: &Facts, claim: &Claim) -> Plan {
         .retain(|user| (user.domid, user.devid) != (vbd.domid, vbd.devid) && add::is_live(facts, user));
     let resource = claim.resource.clone();
     let in_use = others(facts) || !after.users.is_empty();
-    let minors = claim.promoted.clone();
+    let release = Step::Release { claim: after.clone(), hand_over: true };
     let mut steps = vec![Step::Record { before: Some(claim.clone()), after }];
     if in_use {
         return Plan { steps, summary: format!("{resource} stays Primary for another user of this host") };
     }
-    if minors.is_empty() {
+    if claim.promoted.is_empty() {
         return Plan {
             steps,
             summary: format!("{resource} was Primary before it was attached and stays so"),
         };
     }
-    steps.push(Step::Release { resource: resource.clone(), minors, hand_over: true });
+    steps.push(release);
     Plan { steps, summary: format!("{resource} is released") }
 }
 
@@ -50,14 +50,11 @@ fn adopt(facts: &Facts) -> Plan {
         return Plan::nothing("nothing was claimed".into());
     };
     match primary_minor(backend, resource, major) {
-        Some(minor) if !others(facts) => Plan {
-            steps: vec![Step::Release {
-                resource: resource.name.clone(),
-                minors: vec![minor],
-                hand_over: true,
-            }],
-            summary: format!("{} is released", resource.name),
-        },
+        Some(minor) if !others(facts) => {
+            let claim = Claim { promoted: vec![minor], ..Claim::new(&resource.name) };
+            let summary = format!("{} is released", resource.name);
+            Plan { steps: vec![Step::Release { claim, hand_over: true }], summary }
+        }
         _ => Plan::nothing("nothing was claimed".into()),
     }
 }

@@ -26,7 +26,6 @@ fn good() -> Facts {
         }],
     };
     Facts {
-        xen_version: Known::Is((4, 17)),
         backend: Known::Is(Some(Backend {
             params: b"r0".to_vec(),
             state: "2".into(),
