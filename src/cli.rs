@@ -19,6 +19,9 @@ pub struct Cli {
     /// Read this directory in place of the machine
     #[arg(long, global = true, value_name = "DIR", default_value = "/")]
     pub sysroot: PathBuf,
+    /// Read the settings from this file
+    #[arg(long, global = true, value_name = "FILE", default_value = crate::config::PATH)]
+    pub config: String,
     /// Say how long each step took
     #[arg(short, long, global = true)]
     pub verbose: bool,

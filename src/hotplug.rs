@@ -1,6 +1,7 @@
 //! One call of the hotplug script, from its lock to its exit code: the program on a page.
 
 use crate::act::{self, Outcome};
+use crate::config::Settings;
 use crate::event::{Action, Caller, Hotplug};
 use crate::facts::{Facts, Known};
 use crate::handlers::{Plan, Step, add, remove};
@@ -11,10 +12,6 @@ use crate::rules::{self, Verdict};
 use crate::{gather, report};
 use anyhow::Result;
 use std::time::Duration;
-
-/// How long something that heals by itself is waited for: a guest that is being
-/// shut down on the peer, a device that is being closed.
-const HEALING: Duration = Duration::from_secs(3);
 
 /// The first and the longest pause between two looks at it.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
@@ -27,13 +24,13 @@ struct Handled {
 }
 
 /// Handles one event and returns the exit code.
-pub fn run(host: &mut Host, event: &Hotplug, verbose: bool) -> i32 {
+pub fn run(host: &mut Host, event: &Hotplug, settings: Result<Settings>, verbose: bool) -> i32 {
     let (work, whole) = patience(&Known::from(gather::xen_version(host)));
     let undo_by = Deadline::after(whole);
     host.set_deadline(Deadline::after(work));
-    let handled = match lock(host, event) {
-        Ok(_lock) => handle(host, event, undo_by),
-        Err(error) => Handled::failed(error),
+    let handled = match (settings_for(event.action, settings), lock(host, event)) {
+        (Ok(settings), Ok(_lock)) => handle(host, event, &settings, undo_by),
+        (Err(error), _) | (_, Err(error)) => Handled::failed(error),
     };
     if let (Action::Add, Some(error)) = (event.action, &handled.outcome.failure) {
         explain_to_toolstack(host, event, error, undo_by);
@@ -42,13 +39,21 @@ pub fn run(host: &mut Host, event: &Hotplug, verbose: bool) -> i32 {
     exit_code(event, &handled)
 }
 
+/// What cannot be understood gives no guest a disk, and keeps none from being released.
+fn settings_for(action: Action, settings: Result<Settings>) -> Result<Settings> {
+    match action {
+        Action::Add => settings,
+        Action::Remove => Ok(settings.unwrap_or_default()),
+    }
+}
+
 /// Gathers, judges, plans, acts.
-fn handle(host: &mut Host, event: &Hotplug, undo_by: Deadline) -> Handled {
+fn handle(host: &mut Host, event: &Hotplug, settings: &Settings, undo_by: Deadline) -> Handled {
     let before = host.elapsed();
-    let (facts, verdict) = judge(host, event);
+    let (facts, verdict) = judge(host, event, settings);
     host.note("gather", before);
     let plan = match event.action {
-        Action::Add => add::plan(&event.vbd, &facts, &verdict),
+        Action::Add => add::plan(&event.vbd, &facts, &verdict, settings),
         Action::Remove => remove::plan(&event.vbd, &facts),
     };
     let outcome = act::run(host, &plan, undo_by);
@@ -56,8 +61,8 @@ fn handle(host: &mut Host, event: &Hotplug, undo_by: Deadline) -> Handled {
 }
 
 /// Looks again as long as everything that stands against an add may pass by itself.
-fn judge(host: &Host, event: &Hotplug) -> (Facts, Verdict) {
-    let healed_by = host.deadline().at_most(HEALING);
+fn judge(host: &Host, event: &Hotplug, settings: &Settings) -> (Facts, Verdict) {
+    let healed_by = host.deadline().at_most(settings.healing());
     let mut pause = LOOK_AGAIN.0;
     loop {
         let facts = gather::facts(host, event);

@@ -7,6 +7,7 @@
 pub mod act;
 pub mod admin;
 pub mod cli;
+pub mod config;
 pub mod event;
 pub mod facts;
 pub mod gather;

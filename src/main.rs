@@ -1,7 +1,8 @@
 //! Arguments in, exit code out; the program is in the library.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use block_drbd::cli::{Cli, Command};
+use block_drbd::config::{self, Settings};
 use block_drbd::event::{self, Action, Hotplug};
 use block_drbd::host::syslog::{self, Level};
 use block_drbd::host::{Deadline, Host, signals};
@@ -28,8 +29,8 @@ fn run(host: &mut Host, cli: &Cli) -> Result<i32, (i32, anyhow::Error)> {
     let tried = |error| (3, error);
     signals::catch().map_err(tried)?;
     match &cli.command {
-        Command::Add { .. } => call(host, Action::Add, cli.verbose),
-        Command::Remove { .. } => call(host, Action::Remove, cli.verbose),
+        Command::Add { .. } => call(host, Action::Add, cli),
+        Command::Remove { .. } => call(host, Action::Remove, cli),
         Command::Status => admin::status(host).map_err(tried),
         Command::Release { resource, wait, .. } => {
             let target = resource.as_deref().map(named).transpose()?;
@@ -44,7 +45,17 @@ fn named(word: &str) -> Result<Target, (i32, anyhow::Error)> {
     Target::parse(word.as_bytes()).map_err(|why| (2, anyhow!("{word}: {why}")))
 }
 
-fn call(host: &mut Host, action: Action, verbose: bool) -> Result<i32, (i32, anyhow::Error)> {
+fn call(host: &mut Host, action: Action, cli: &Cli) -> Result<i32, (i32, anyhow::Error)> {
     let event = Hotplug::from_environment(action).map_err(|error| (2, error))?;
-    Ok(hotplug::run(host, &event, verbose))
+    let settings = settings(host, &cli.config);
+    Ok(hotplug::run(host, &event, settings, cli.verbose))
+}
+
+/// The settings; without a file, and without one being asked for, the defaults.
+fn settings(host: &Host, path: &str) -> Result<Settings> {
+    match host.read_optional(path)? {
+        Some(text) => Settings::parse(path, &text),
+        None if path == config::PATH => Ok(Settings::default()),
+        None => bail!("{path} does not exist"),
+    }
 }

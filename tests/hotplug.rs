@@ -453,6 +453,18 @@ fn a_record_that_cannot_be_understood_is_not_ignored() {
     assert!(machine.drbd.log().is_empty());
 }
 
+#[test]
+fn settings_that_cannot_be_understood_give_no_disk_and_keep_none() {
+    let machine = Machine::new();
+    machine.file("etc/xen/block-drbd.toml", "flush-second = 5\n");
+    refused(&machine, 4, "unknown field `flush-second`");
+    machine.file("etc/xen/block-drbd.toml", "flush-seconds = 5\n");
+    assert_eq!(machine.call("add").0, 0);
+    machine.file("etc/xen/block-drbd.toml", "[");
+    assert_eq!(machine.call("remove").0, 0);
+    assert_eq!(machine.role(), SECONDARY);
+}
+
 /// Other guests with disks that are not DRBD's, as the kernel and xenstore list them.
 fn others(machine: &Machine, count: u32) {
     for domid in 100..100 + count {

@@ -13,9 +13,6 @@ use crate::host::{Deadline, Host, device};
 use anyhow::{Context, Result, bail};
 use std::time::Duration;
 
-/// How long an empty flush may take before it proves nothing.
-const FLUSH: Duration = Duration::from_secs(5);
-
 /// What came of a plan.
 #[derive(Debug)]
 #[must_use]
@@ -48,7 +45,7 @@ fn take(host: &mut Host, step: &Step, pending: &mut Option<String>) -> Result<()
     match step {
         Step::Record { after, .. } => record(host, after),
         Step::Promote { resource, minor } => role::promote(host, resource, *minor),
-        Step::ProveFlush { device } => prove_flush(host, *device),
+        Step::ProveFlush { device, within } => prove_flush(host, *device, *within),
         Step::Attach { vbd, device } => attach::attach(host, vbd, *device),
         Step::Release { claim, hand_over } => {
             *pending = release(host, claim, *hand_over)?;
@@ -143,7 +140,7 @@ fn detach(host: &Host, resource: &str) -> Result<()> {
 /// Opens the device and flushes it. An empty flush is what a guest's flush
 /// becomes (blkback.c: REQ_PREFLUSH), and fsync on a block device always sends
 /// one (block/fops.c: blkdev_fsync).
-fn prove_flush(host: &Host, expected: PhysicalDevice) -> Result<()> {
+fn prove_flush(host: &Host, expected: PhysicalDevice, within: Duration) -> Result<()> {
     let path = format!("/dev/drbd{}", expected.minor);
     let flush = || -> Result<()> {
         let file = device::open(host, &path, expected.major, expected.minor)?;
@@ -153,7 +150,7 @@ fn prove_flush(host: &Host, expected: PhysicalDevice) -> Result<()> {
         Ok(()) => b"flushed".to_vec(),
         Err(error) => format!("{error:#}").into_bytes(),
     };
-    match bounded::run(host.deadline().at_most(FLUSH), answer)? {
+    match bounded::run(host.deadline().at_most(within), answer)? {
         Ended::Answered(answer) if answer == b"flushed" => Ok(()),
         Ended::Answered(error) => bail!(
             "a flush of {path} does not work: {}; see what dmesg says of the disk below it",

@@ -1,13 +1,14 @@
 //! A guest wants a disk: claim, promote, prove the flush, attach. Or refuse.
 
 use super::{Plan, Step};
+use crate::config::Settings;
 use crate::event::VbdPath;
 use crate::facts::{Backend, Claim, Claimant, Facts, PhysicalDevice, Role, Volume};
 use crate::report;
 use crate::rules::Verdict;
 
 /// What to do for the backend directory `vbd`.
-pub fn plan(vbd: &VbdPath, facts: &Facts, verdict: &Verdict) -> Plan {
+pub fn plan(vbd: &VbdPath, facts: &Facts, verdict: &Verdict, settings: &Settings) -> Plan {
     let (Some(Some(backend)), Some(volume), Some(&major)) =
         (facts.backend.value(), facts.volume(), facts.major.value())
     else {
@@ -20,7 +21,8 @@ pub fn plan(vbd: &VbdPath, facts: &Facts, verdict: &Verdict) -> Plan {
     if !verdict.allows() {
         return refusal(vbd, facts, verdict);
     }
-    attach(vbd, facts, backend, volume, device)
+    let flush = Step::ProveFlush { device, within: settings.flush() };
+    attach(vbd, facts, backend, volume, flush, device)
 }
 
 fn refusal(vbd: &VbdPath, facts: &Facts, verdict: &Verdict) -> Plan {
@@ -28,7 +30,14 @@ fn refusal(vbd: &VbdPath, facts: &Facts, verdict: &Verdict) -> Plan {
     Plan { steps: vec![Step::Refuse { vbd: vbd.clone(), sentence: sentence.clone() }], summary: sentence }
 }
 
-fn attach(vbd: &VbdPath, facts: &Facts, backend: &Backend, volume: &Volume, device: PhysicalDevice) -> Plan {
+fn attach(
+    vbd: &VbdPath,
+    facts: &Facts,
+    backend: &Backend,
+    volume: &Volume,
+    flush: Step,
+    device: PhysicalDevice,
+) -> Plan {
     let resource = match &facts.target {
         Ok(target) => target.resource.clone(),
         Err(reason) => return Plan::nothing(reason.clone()),
@@ -46,7 +55,7 @@ fn attach(vbd: &VbdPath, facts: &Facts, backend: &Backend, volume: &Volume, devi
     if promote {
         steps.push(Step::Promote { resource: resource.clone(), minor: volume.minor });
     }
-    steps.push(Step::ProveFlush { device });
+    steps.push(flush);
     steps.push(Step::Attach { vbd: vbd.clone(), device });
     let summary =
         format!("{resource} volume {} is attached to {}", volume.number, report::guest(Some(backend), vbd));

@@ -11,6 +11,7 @@ pub mod remove;
 use crate::event::VbdPath;
 use crate::facts::{Claim, PhysicalDevice};
 use serde::Serialize;
+use std::time::Duration;
 
 /// Every change that this program can make to a machine.
 ///
@@ -38,6 +39,8 @@ pub enum Step {
     ProveFlush {
         /// The device, to be found at `/dev/drbdN`.
         device: PhysicalDevice,
+        /// How long it may take.
+        within: Duration,
     },
     /// Judges once more under Xen's lock, then hands the device to blkback: the
     /// point of no return, so it is the last step and is never undone.
