@@ -13,7 +13,7 @@ build:
 	@file $(BINARY) | grep -q 'statically linked' || { echo "build: $(BINARY) is not static: is RUSTFLAGS set in the environment?" >&2; exit 1; }
 
 # Debian packages that the tests and the lab need, where they are missing.
-PACKAGES := qemu-system-x86 busybox-static cpio zstd kmod strace file util-linux
+PACKAGES := qemu-system-x86 busybox-static cpio zstd xz-utils kmod strace file util-linux
 deps:
 	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
 	if [ -n "$$missing" ]; then echo "deps: installing $$missing"; apt-get update -q && apt-get install -q -y --no-install-recommends $$missing; fi

@@ -21,6 +21,8 @@ struct Handled {
     verdict: Verdict,
     plan: Plan,
     outcome: Outcome,
+    /// What a failure of the outcome exits with.
+    exit_code: i32,
 }
 
 /// Handles one event and returns the exit code.
@@ -30,7 +32,8 @@ pub fn run(host: &mut Host, event: &Hotplug, settings: Result<Settings>, verbose
     host.set_deadline(Deadline::after(work));
     let handled = match (settings_for(event.action, settings), lock(host, event)) {
         (Ok(settings), Ok(_lock)) => handle(host, event, &settings, undo_by),
-        (Err(error), _) | (_, Err(error)) => Handled::failed(error),
+        (Err(error), _) => Handled::failed(error, 2),
+        (_, Err(error)) => Handled::failed(error, 4),
     };
     if let (Action::Add, Some(error)) = (event.action, &handled.outcome.failure) {
         explain_to_toolstack(host, event, error, undo_by);
@@ -57,7 +60,7 @@ fn handle(host: &mut Host, event: &Hotplug, settings: &Settings, undo_by: Deadli
         Action::Remove => remove::plan(&event.vbd, &facts),
     };
     let outcome = act::run(host, &plan, undo_by);
-    Handled { verdict, plan, outcome }
+    Handled { verdict, plan, outcome, exit_code: 4 }
 }
 
 /// Looks again as long as everything that stands against an add may pass by itself.
@@ -102,8 +105,10 @@ fn patience(xen_version: &Known<(u32, u32)>) -> (Duration, Duration) {
 }
 
 impl Handled {
-    fn failed(error: anyhow::Error) -> Handled {
+    /// Nothing was begun.
+    fn failed(error: anyhow::Error, exit_code: i32) -> Handled {
         Handled {
+            exit_code,
             verdict: Verdict { findings: Vec::new() },
             plan: Plan { steps: Vec::new(), summary: String::new() },
             outcome: Outcome { failure: Some(error), pending: None },
@@ -124,7 +129,7 @@ fn explain_to_toolstack(host: &mut Host, event: &Hotplug, error: &anyhow::Error,
 
 /// One line to syslog; to stderr too, when it is not good news or was asked for.
 fn tell(host: &Host, event: &Hotplug, handled: &Handled, verbose: bool) {
-    let Handled { verdict, plan, outcome } = handled;
+    let Handled { verdict, plan, outcome, .. } = handled;
     let refused = event.action == Action::Add && !verdict.allows();
     let (level, text) = match (&outcome.failure, &outcome.pending) {
         (Some(error), None) => (Level::Error, report::failure(event, error)),
@@ -159,7 +164,7 @@ fn exit_code(event: &Hotplug, handled: &Handled) -> i32 {
         _ if event.caller == Caller::Udev => 0,
         _ if refused && findings.iter().any(|finding| finding.refusal.unknown) => 3,
         _ if refused => 1,
-        Some(_) => 4,
+        Some(_) => handled.exit_code,
         None => 0,
     }
 }

@@ -457,7 +457,7 @@ fn a_record_that_cannot_be_understood_is_not_ignored() {
 fn settings_that_cannot_be_understood_give_no_disk_and_keep_none() {
     let machine = Machine::new();
     machine.file("etc/xen/block-drbd.toml", "flush-second = 5\n");
-    refused(&machine, 4, "unknown field `flush-second`");
+    refused(&machine, 2, "unknown field `flush-second`");
     machine.file("etc/xen/block-drbd.toml", "flush-seconds = 5\n");
     assert_eq!(machine.call("add").0, 0);
     machine.file("etc/xen/block-drbd.toml", "[");
