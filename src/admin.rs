@@ -40,16 +40,29 @@ pub fn status(host: &mut Host) -> Result<i32> {
 
 /// Demotes what is recorded and unused; tries again until `wait` is over.
 pub fn release(host: &mut Host, resource: Option<Target>, wait: Duration) -> Result<i32> {
-    let resources: Vec<String> = match resource {
-        Some(target) => vec![target.resource],
-        None => gather::claims::all(host)?.into_iter().flatten().map(|claim| claim.resource).collect(),
+    let (resources, unreadable) = match resource {
+        Some(target) => (vec![target.resource], Vec::new()),
+        None => recorded(host)?,
     };
     let until = Deadline::after(wait.max(PATIENCE));
-    let mut worst = 0;
+    let mut worst = if unreadable.is_empty() { 0 } else { 3 };
+    unreadable.iter().for_each(|error| eprintln!("block-drbd: {error:#}"));
     for name in &resources {
         worst = worst.max(release_one(host, name, until, wait)?);
     }
     Ok(worst)
+}
+
+/// The resources with a record, and what is wrong with the records that cannot be read.
+fn recorded(host: &Host) -> Result<(Vec<String>, Vec<anyhow::Error>)> {
+    let (mut resources, mut unreadable) = (Vec::new(), Vec::new());
+    for claim in gather::claims::all(host)? {
+        match claim {
+            Ok(claim) => resources.push(claim.resource),
+            Err(error) => unreadable.push(error),
+        }
+    }
+    Ok((resources, unreadable))
 }
 
 fn release_one(host: &mut Host, name: &str, until: Deadline, wait: Duration) -> Result<i32> {

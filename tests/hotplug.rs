@@ -449,6 +449,8 @@ fn a_record_that_cannot_be_understood_is_not_ignored() {
         let (code, said) = machine.call("add");
         assert_eq!(code, 3, "{said}");
         assert!(said.contains("claims/r0.json") && said.contains("[held]"), "{said}");
+        let (code, text) = machine::said(machine.command(&["release", "--all"]).output().unwrap());
+        assert!(code == 3 && text.contains("claims/r0.json"), "{code} {text}");
     }
     assert!(machine.drbd.log().is_empty());
 }
