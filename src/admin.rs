@@ -67,7 +67,12 @@ fn recorded(host: &Host) -> Result<(Vec<String>, Vec<anyhow::Error>)> {
 
 fn release_one(host: &mut Host, name: &str, until: Deadline, wait: Duration) -> Result<i32> {
     loop {
-        let pending = try_release(host, name, if wait.is_zero() { PATIENCE } else { TRY })?;
+        let tried = match wait.is_zero() {
+            true => try_release(host, name, PATIENCE),
+            // Whatever stands in the way now, such as an add that has the lock, may be gone later.
+            false => try_release(host, name, TRY).or_else(|error| Ok(Some(format!("{error:#}")))),
+        };
+        let pending: Option<String> = tried?;
         let Some(pending) = pending else { return Ok(0) };
         host.set_deadline(until);
         if wait.is_zero() || host.pause(AGAIN).is_err() {

@@ -327,12 +327,7 @@ fn what_cannot_be_released_in_time_is_released_later() {
     assert!(text.contains("still Primary") && text.contains("released as soon as"), "{text}");
     assert!(machine.claim().unwrap().contains("\"users\":[]"), "the record is a pending release");
     machine.drbd.with(|model| model.volume(minor).unwrap().open = false);
-    let limit = Instant::now() + Duration::from_secs(20);
-    while machine.claim().is_some() {
-        assert!(Instant::now() < limit, "the detached release did not come");
-        std::thread::yield_now();
-    }
-    assert_eq!(machine.role(), SECONDARY);
+    released_later(&machine);
 }
 
 #[test]
@@ -376,6 +371,24 @@ fn a_demotion_that_fails_during_roll_back_is_recorded() {
     assert!(text.contains("released as soon as"), "{text}");
     assert!(machine.claim().unwrap().contains("\"users\":[]"));
     machine.drbd.with(|model| model.faults.clear());
+    released_later(&machine);
+}
+
+#[test]
+fn an_add_that_fails_on_a_pending_resource_leaves_it_pending() {
+    let machine = Machine::new();
+    let minor = machine.device.minor;
+    machine.drbd.with(|model| model.volume(minor).unwrap().role = PRIMARY);
+    let record = format!(r#"{{"version":1,"resource":"r0","promoted":[{minor}],"users":[]}}"#);
+    machine.file("run/block-drbd/claims/r0.json", &record);
+    std::fs::remove_file(machine.path(&format!("dev/drbd{minor}"))).unwrap();
+    assert_eq!(machine.call("add").0, 4);
+    released_later(&machine);
+}
+
+/// Waits for the detached release.
+#[track_caller]
+fn released_later(machine: &Machine) {
     let limit = Instant::now() + Duration::from_secs(20);
     while machine.claim().is_some() {
         assert!(Instant::now() < limit, "the detached release did not come");

@@ -97,7 +97,9 @@ fn unrecord(host: &mut Host, before: Option<&Claim>, after: &Claim, primary: &[u
         .promoted
         .extend(primary.iter().filter(|minor| !before.is_some_and(|before| before.promoted.contains(minor))));
     record(host, &claim)?;
-    if !primary.is_empty() { detach(host, &after.resource) } else { Ok(()) }
+    // Also when it was pending before: the release that waited for it may have given way to this add.
+    let pending = claim.users.is_empty() && !claim.promoted.is_empty();
+    if pending || !primary.is_empty() { detach(host, &after.resource) } else { Ok(()) }
 }
 
 fn record(host: &mut Host, claim: &Claim) -> Result<()> {
