@@ -51,7 +51,7 @@ pub fn run(pair: &Pair) -> Result<()> {
     reader.wait_for(&pair.a, "done")?;
     reader.wait_until_gone(&pair.a)?;
     let said = reader.said(&pair.a)?;
-    let last = said.lines().filter(|line| line.contains("GUEST read")).next_back().unwrap_or("nothing");
+    let last = said.lines().rfind(|line| line.contains("GUEST read")).unwrap_or("nothing");
     timeline.tell(&format!("the last it read: {}", last.trim()));
     timeline.tell("what block-drbd logged on host a:");
     timeline.show(&pair.a.ok("grep block-drbd /var/log/syslog")?);

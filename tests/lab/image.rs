@@ -38,7 +38,8 @@ pub struct Image {
 pub fn build(programs: &Programs, directory: &Path) -> Result<Image> {
     let packages = packages::unpacked()?;
     let base = paths::lab("base");
-    let key = (&packages.versions, include_str!("image.rs"), include_str!("modules.rs"));
+    let makers = [include_str!("image.rs"), include_str!("modules.rs"), include_str!("cpio.rs")];
+    let key = (&packages.versions, makers);
     let stamp = paths::lab("base.stamp");
     if !paths::is_made_from(&stamp, &key) {
         println!("lab: building the nodes' root");

@@ -22,7 +22,9 @@ pub fn run(pair: &Pair) -> Result<()> {
 
     a.wait_until("done with xl create", "[ -s /run/lab-create-code ]", LIMIT)?;
     let code = a.ok("cat /run/lab-create-code")?;
-    ensure!(code.trim() != "0", "xl create succeeded without its disk: {}", a.ok("cat /run/lab-create")?);
+    let said = a.ok("cat /run/lab-create")?;
+    ensure!(code.trim() != "0", "xl create succeeded without its disk: {said}");
+    ensure!(said.contains("fatal signal Killed"), "the add did not end by our signal: {said}");
     a.wait_for_drbd("r1", "ro:Secondary/Secondary")?;
     a.has_no_guest()
 }
