@@ -21,6 +21,7 @@ deps:
 check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --test lab -- -D warnings
 
 unit:
 	$(CARGO) test --locked

@@ -33,6 +33,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
 
+/// How many runs' logs are kept: each has two consoles and a root of 40 MB.
+const KEPT_RUNS: usize = 5;
+
 fn main() -> ExitCode {
     match run() {
         Ok(true) => ExitCode::SUCCESS,
@@ -104,6 +107,7 @@ impl Lab {
     fn new() -> Result<Lab> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
         let directory = paths::lab("logs").join(now.as_secs().to_string());
+        paths::keep_newest(&paths::lab("logs"), KEPT_RUNS - 1)?;
         paths::empty_directory(&directory)?;
         println!("lab: logs are in {}", directory.display());
         let programs = programs::build()?;

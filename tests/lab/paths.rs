@@ -46,3 +46,18 @@ pub fn empty_directory(path: &Path) -> Result<()> {
     }
     fs::create_dir_all(path).with_context(|| path.display().to_string())
 }
+
+/// Removes all but the newest entries of a directory whose names sort by age.
+pub fn keep_newest(directory: &Path, count: usize) -> Result<()> {
+    if !directory.exists() {
+        return Ok(());
+    }
+    let entries = fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths = entries.collect::<Result<Vec<_>, _>>()?;
+    paths.sort();
+    let old = paths.len().saturating_sub(count);
+    for path in &paths[..old] {
+        fs::remove_dir_all(path).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}

@@ -1,8 +1,9 @@
 //! Has cargo build what runs inside the machines, and finds it.
 
 use crate::image::Programs;
+use crate::node::Node;
 use crate::paths;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -23,9 +24,21 @@ pub fn binary_under_test() -> PathBuf {
 }
 
 /// The program of a test target, to be run inside a node.
-pub fn test(name: &str) -> Result<PathBuf> {
+fn test(name: &str) -> Result<PathBuf> {
     executable(&["test", "--no-run", "--test", name])
         .with_context(|| format!("building the test target {name}"))
+}
+
+/// Runs the program of a test target in a node; it must have run tests, and all must pass.
+pub fn run_suite(node: &Node, name: &str, environment: &str) -> Result<()> {
+    let program = std::fs::read(test(name)?)?;
+    node.put("/run/lab-suite", &program)?;
+    let said = node.ok(&format!("{environment} /run/lab-suite --test-threads=1"))?;
+    ensure!(
+        said.contains("test result: ok.") && !said.contains("running 0 tests"),
+        "{name} ran nothing: {said}"
+    );
+    Ok(())
 }
 
 fn executable(arguments: &[&str]) -> Result<PathBuf> {

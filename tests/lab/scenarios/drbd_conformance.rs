@@ -5,9 +5,6 @@ use crate::programs;
 use anyhow::Result;
 
 pub fn run(pair: &Pair) -> Result<()> {
-    let program = std::fs::read(programs::test("drbd_conformance")?)?;
     pair.connect("r7")?;
-    pair.a.put("/run/drbd-conformance", &program)?;
-    pair.a.ok("DRBD_UNDER_TEST=r7 /run/drbd-conformance --test-threads=1")?;
-    Ok(())
+    programs::run_suite(&pair.a, "drbd_conformance", "DRBD_UNDER_TEST=r7")
 }

@@ -6,8 +6,5 @@ use crate::programs;
 use anyhow::Result;
 
 pub fn run(pair: &Pair) -> Result<()> {
-    let program = std::fs::read(programs::test("xenstore_conformance")?)?;
-    pair.a.put("/run/xenstore-conformance", &program)?;
-    pair.a.ok("XENSTORE_UNDER_TEST=/run/xenstored/socket /run/xenstore-conformance --test-threads=1")?;
-    Ok(())
+    programs::run_suite(&pair.a, "xenstore_conformance", "XENSTORE_UNDER_TEST=/run/xenstored/socket")
 }
