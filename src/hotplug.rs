@@ -9,6 +9,7 @@ use crate::host::lock::{self, Lock};
 use crate::host::syslog::{self, Level};
 use crate::host::{Deadline, Host};
 use crate::rules::{self, Verdict};
+use crate::target::Target;
 use crate::{gather, report};
 use anyhow::Result;
 use std::time::Duration;
@@ -30,8 +31,9 @@ pub fn run(host: &mut Host, event: &Hotplug, settings: Result<Settings>, verbose
     let (work, whole) = patience(&Known::from(gather::xen_version(host)));
     let undo_by = Deadline::after(whole);
     host.set_deadline(Deadline::after(work));
-    let handled = match (settings_for(event.action, settings), lock(host, event)) {
-        (Ok(settings), Ok(_lock)) => handle(host, event, &settings, undo_by),
+    let target = gather::target(host, event);
+    let handled = match (settings_for(event.action, settings), lock(host, &target)) {
+        (Ok(settings), Ok(_lock)) => handle(host, event, &target, &settings, undo_by),
         (Err(error), _) => Handled::failed(error, 2),
         (_, Err(error)) => Handled::failed(error, 4),
     };
@@ -51,9 +53,15 @@ fn settings_for(action: Action, settings: Result<Settings>) -> Result<Settings> 
 }
 
 /// Gathers, judges, plans, acts.
-fn handle(host: &mut Host, event: &Hotplug, settings: &Settings, undo_by: Deadline) -> Handled {
+fn handle(
+    host: &mut Host,
+    event: &Hotplug,
+    target: &Result<Target, String>,
+    settings: &Settings,
+    undo_by: Deadline,
+) -> Handled {
     let before = host.elapsed();
-    let (facts, verdict) = judge(host, event, settings);
+    let (facts, verdict) = judge(host, event, target, settings);
     host.note("gather", before);
     let plan = match event.action {
         Action::Add => add::plan(&event.vbd, &facts, &verdict, settings),
@@ -64,11 +72,16 @@ fn handle(host: &mut Host, event: &Hotplug, settings: &Settings, undo_by: Deadli
 }
 
 /// Looks again as long as everything that stands against an add may pass by itself.
-fn judge(host: &Host, event: &Hotplug, settings: &Settings) -> (Facts, Verdict) {
+fn judge(
+    host: &Host,
+    event: &Hotplug,
+    target: &Result<Target, String>,
+    settings: &Settings,
+) -> (Facts, Verdict) {
     let healed_by = host.deadline().at_most(settings.healing());
     let mut pause = LOOK_AGAIN.0;
     loop {
-        let facts = gather::facts(host, event);
+        let facts = gather::facts(host, event, target);
         let verdict = rules::evaluate(&facts);
         let wait = event.action == Action::Add && verdict.heals() && healed_by.remaining().is_ok();
         if !wait || host.pause(pause).is_err() {
@@ -80,8 +93,8 @@ fn judge(host: &Host, event: &Hotplug, settings: &Settings) -> (Facts, Verdict) 
 
 /// Holds off every other event of the same resource. An event that names no
 /// resource changes none, and needs no lock.
-fn lock(host: &Host, event: &Hotplug) -> Result<Option<Lock>> {
-    match gather::target(host, event) {
+fn lock(host: &Host, target: &Result<Target, String>) -> Result<Option<Lock>> {
+    match target {
         Ok(target) => lock::take(host, &lock_path(&target.resource)).map(Some),
         Err(_) => Ok(None),
     }

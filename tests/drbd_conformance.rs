@@ -34,7 +34,7 @@ struct Subject {
 impl Subject {
     fn new(root: &Path, name: &str) -> Subject {
         let genl = Genl::at(root, Deadline::after(PATIENCE));
-        let generation = detect(&genl, None).unwrap();
+        let generation = detect(&genl, || Ok(None)).unwrap();
         let mut subject = Subject { genl, generation, name: name.into(), minor: 0 };
         subject.minor = subject.read().volumes[0].minor;
         subject

@@ -43,7 +43,7 @@ impl Bench {
     }
 
     fn generation(&self) -> Generation {
-        detect(&self.genl(), None).unwrap()
+        detect(&self.genl(), || Ok(None)).unwrap()
     }
 
     fn read(&self, only: Option<&str>) -> anyhow::Result<Vec<block_drbd::facts::Resource>> {
@@ -150,7 +150,9 @@ fn the_wrong_resource_is_refused_with_its_reason() {
 fn no_family_and_other_families() {
     let bench = Bench::with(&[]);
     bench.fault(GETFAMILY, Fault::Errno(2));
-    let why = |proc_drbd| detect(&bench.genl(), proc_drbd).unwrap_err().to_string();
+    let why = |proc_drbd: Option<&str>| {
+        detect(&bench.genl(), || Ok(proc_drbd.map(str::to_owned))).unwrap_err().to_string()
+    };
     assert_eq!(why(None), "the drbd module is not loaded: run modprobe drbd");
     assert!(why(Some("version: 8.3.11 (api:88)")).starts_with("DRBD 8.3.11 has no generic netlink"));
     bench.kernel.with(|model| model.faults.clear());
@@ -164,7 +166,7 @@ fn no_family_and_other_families() {
 fn nobody_to_talk_to_is_not_no_drbd() {
     let place = Place::new();
     let genl = Genl::at(place.path(), Deadline::after(Duration::from_secs(1)));
-    let error = format!("{:#}", detect(&genl, None).unwrap_err());
+    let error = format!("{:#}", detect(&genl, || Ok(None)).unwrap_err());
     assert!(error.contains("run/generic-netlink") && error.contains("ENOENT"), "{error}");
 }
 
@@ -204,7 +206,7 @@ fn broken_conversations_are_errors() {
             let bench = Bench::with(&[Resource::healthy("vm", &[3])]);
             bench.fault(command, fault);
             let genl = &mut bench.genl();
-            let result = detect(genl, None).and_then(|generation| {
+            let result = detect(genl, || Ok(None)).and_then(|generation| {
                 resources(genl, generation, Some("vm"))?;
                 set_role(genl, generation, 3, "vm", &Role::Primary)
             });

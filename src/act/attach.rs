@@ -15,7 +15,7 @@ const INIT_WAIT: &str = "2";
 pub fn attach(host: &mut Host, vbd: &VbdPath, device: PhysicalDevice) -> Result<()> {
     let _lock = lock::take_xen_block(host)?;
     let event = Hotplug { action: Action::Add, vbd: vbd.clone(), caller: Caller::Libxl };
-    let facts = gather::facts(host, &event);
+    let facts = gather::facts(host, &event, &gather::target(host, &event));
     let verdict = rules::evaluate(&facts);
     ensure!(verdict.allows(), "{}", report::refusal(&facts, &verdict));
     let role = facts.volume().map(|volume| &volume.role);

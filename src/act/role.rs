@@ -57,7 +57,7 @@ enum Reply {
 fn ask(host: &Host, resource: &str, minor: u32, role: &Role) -> Result<Reply> {
     let request = || -> Result<(i32, String)> {
         let mut genl = host.genl();
-        let generation = drbd::detect(&genl, host.read_optional("/proc/drbd")?.as_deref())?;
+        let generation = drbd::detect(&genl, || host.read_optional("/proc/drbd"))?;
         match drbd::set_role(&mut genl, generation, minor, resource, role)? {
             Answer::Done | Answer::NothingToDo => Ok((0, String::new())),
             Answer::Refused { code, text, info } => {

@@ -36,9 +36,9 @@ pub fn target(host: &Host, event: &Hotplug) -> Result<Target, String> {
 }
 
 /// Everything about the volume that the event is about.
-pub fn facts(host: &Host, event: &Hotplug) -> Facts {
+pub fn facts(host: &Host, event: &Hotplug, target: &Result<Target, String>) -> Facts {
     let backend = Known::from(host.timed("xenstore", || vbd::backend(host, &event.vbd)));
-    let mut facts = facts_of(host, Some(&event.vbd), backend, target(host, event));
+    let mut facts = facts_of(host, Some(&event.vbd), backend, target.clone());
     if event.action == Action::Add {
         usage(host, &mut facts);
     }
@@ -120,7 +120,7 @@ pub fn name_peers(host: &Host, resource: &mut Resource) {
 /// Every resource, or only the one of that name.
 pub fn resources(host: &Host, only: Option<&str>) -> Result<Vec<Resource>> {
     let genl = host.genl();
-    let generation = drbd::detect(&genl, host.read_optional("/proc/drbd")?.as_deref())?;
+    let generation = drbd::detect(&genl, || host.read_optional("/proc/drbd"))?;
     drbd::resources(&genl, generation, only)
 }
 

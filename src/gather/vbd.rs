@@ -7,7 +7,7 @@ use crate::event::VbdPath;
 use crate::facts::{Backend, Known, PhysicalDevice, Resource, User, Vbd};
 use crate::host::Host;
 use crate::host::xenstore::Xenstore;
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 /// Where this domain's backend devices are.
 pub(super) const BACKENDS: &str = "/local/domain/0/backend/vbd";
@@ -19,17 +19,31 @@ pub fn params(host: &Host, vbd: &VbdPath) -> Result<Option<Vec<u8>>> {
 
 /// Our own backend directory, or `None` when the toolstack has removed it.
 pub fn backend(host: &Host, vbd: &VbdPath) -> Result<Option<Backend>> {
-    let xenstore = host.xenstore()?;
-    let Some(state) = text(xenstore, &vbd.node("state"))? else { return Ok(None) };
-    let Some(params) = xenstore.read(&vbd.node("params"))? else { return Ok(None) };
+    let of_domain = |name: &str| format!("/local/domain/{}/{name}", vbd.domid);
+    let paths = [
+        vbd.node("state"),
+        vbd.node("params"),
+        vbd.node("physical-device"),
+        of_domain("name"),
+        of_domain("vm"),
+    ];
+    let [state, params, physical_device, guest, vm] = host
+        .xenstore()?
+        .read_many(&paths)?
+        .try_into()
+        .map_err(|_| anyhow!("xenstore answered another number of questions"))?;
+    let (Some(state), Some(params)) = (lossy(state), params) else { return Ok(None) };
     Ok(Some(Backend {
         params,
         state,
-        physical_device: text(xenstore, &vbd.node("physical-device"))?
-            .and_then(|text| PhysicalDevice::parse(&text)),
-        guest: text(xenstore, &format!("/local/domain/{}/name", vbd.domid))?,
-        vm: text(xenstore, &format!("/local/domain/{}/vm", vbd.domid))?,
+        physical_device: lossy(physical_device).and_then(|text| PhysicalDevice::parse(&text)),
+        guest: lossy(guest),
+        vm: lossy(vm),
     }))
+}
+
+fn lossy(value: Option<Vec<u8>>) -> Option<String> {
+    value.map(|value| String::from_utf8_lossy(&value).into_owned())
 }
 
 /// Of `devices`, every other one with a volume of `resource`.
@@ -100,6 +114,5 @@ fn stub_domain(xenstore: &Xenstore, domid: u32, own: Option<&VbdPath>) -> Result
 }
 
 fn text(xenstore: &Xenstore, path: &str) -> Result<Option<String>> {
-    let value = xenstore.read(path)?;
-    Ok(value.map(|value| String::from_utf8_lossy(&value).into_owned()))
+    Ok(lossy(xenstore.read(path)?))
 }

@@ -124,7 +124,8 @@ impl Host {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("opening {path}")),
         };
-        let mut text = String::new();
+        // Room for all of a usual file: growing from nothing reads 32 bytes at a time.
+        let mut text = String::with_capacity(4096);
         file.take(LARGEST_FILE + 1).read_to_string(&mut text).with_context(|| format!("reading {path}"))?;
         if text.len() as u64 > LARGEST_FILE {
             bail!("{path} is larger than {} MiB", LARGEST_FILE >> 20);

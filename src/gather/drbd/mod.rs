@@ -42,16 +42,16 @@ pub enum Answer {
     },
 }
 
-/// Finds out which DRBD answers. `proc_drbd` is the text of `/proc/drbd`, if
-/// there is one: it tells why there is no family.
-pub fn detect(genl: &Genl, proc_drbd: Option<&str>) -> Result<Generation> {
+/// Finds out which DRBD answers. `proc_drbd` reads `/proc/drbd`, if there is
+/// one: it tells why there is no family.
+pub fn detect(genl: &Genl, proc_drbd: impl FnOnce() -> Result<Option<String>>) -> Result<Generation> {
     match genl.family(FAMILY) {
         Ok(family @ Family { version: 1, .. }) => Ok(Generation::V84(family)),
         Ok(Family { version: 2, .. }) => bail!("this is DRBD 9, which is not served yet"),
         Ok(Family { version, .. }) => {
             bail!("drbd speaks version {version} of its netlink interface, known is 1")
         }
-        Err(Error::NoFamily(_)) => bail!(why_absent(proc_drbd)),
+        Err(Error::NoFamily(_)) => bail!(why_absent(proc_drbd()?.as_deref())),
         Err(error) => Err(error).context("cannot find out which DRBD there is"),
     }
 }
