@@ -21,7 +21,7 @@ use netlink_packet_generic::constants::{
     GENL_ID_CTRL,
 };
 use nix::errno::Errno;
-use socket::Socket;
+use socket::{DATAGRAM, Socket};
 use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,9 @@ pub struct Genl {
     /// The family that was looked up last. A number is given out anew only when
     /// the module is loaded anew, and then the kernel refuses the old one.
     known: Rc<RefCell<Option<(String, Family)>>>,
+    /// For datagrams. One for all conversations: a new one for each would touch
+    /// all its pages each time, which costs a Xen dom0 more than the conversation.
+    buffer: Rc<RefCell<Vec<u8>>>,
 }
 
 /// A registered family.
@@ -77,7 +80,12 @@ impl Genl {
     /// The kernel's, where `root` is `/`; else the stand-in at
     /// `ROOT/run/generic-netlink`, a sequenced-packet socket that speaks the same messages.
     pub fn at(root: &Path, deadline: Deadline) -> Self {
-        Genl { root: root.to_owned(), deadline, known: Rc::default() }
+        Genl {
+            root: root.to_owned(),
+            deadline,
+            known: Rc::default(),
+            buffer: Rc::new(RefCell::new(vec![0; DATAGRAM])),
+        }
     }
 
     /// The same with another deadline; both know the families that either has looked up.
@@ -136,10 +144,11 @@ impl Genl {
     ) -> Result<Vec<Vec<u8>>, Error> {
         let socket = Socket::connect(&self.root)?;
         socket.send(&message(family, command, flags, payload))?;
+        let mut buffer = self.buffer.borrow_mut();
         let mut answers = Vec::new();
         loop {
-            let datagram = socket.receive(&self.deadline)?;
-            for part in messages(&datagram) {
+            let length = socket.receive(&self.deadline, &mut buffer)?;
+            for part in messages(&buffer[..length]) {
                 match part?.meaning(family)? {
                     Meaning::Nothing => {}
                     Meaning::End => return Ok(answers),

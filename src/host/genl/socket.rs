@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 /// One datagram of the kernel's never exceeds 32 KiB (`netlink_dump`, af_netlink.c); twice that is room.
-const DATAGRAM: usize = 64 * 1024;
+pub const DATAGRAM: usize = 64 * 1024;
 /// What may wait for us in the kernel, as drbdsetup asks for.
 const QUEUE: usize = 1024 * 1024;
 
@@ -56,24 +56,21 @@ impl Socket {
         Ok(())
     }
 
-    /// The next datagram, waiting for it no longer than `deadline`.
-    pub fn receive(&self, deadline: &Deadline) -> Result<Vec<u8>, Error> {
-        let mut buffer = vec![0; DATAGRAM];
+    /// The length of the next datagram, which is put into `buffer` ([`DATAGRAM`]
+    /// bytes), waiting for it no longer than `deadline`.
+    pub fn receive(&self, deadline: &Deadline, buffer: &mut [u8]) -> Result<usize, Error> {
         loop {
-            self.wait(deadline)?;
+            // The kernel has answered before send(2) returns: most often there is nothing to wait for.
             // MSG_TRUNC makes recv return the datagram's length where that is more than fits.
-            match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC) {
+            match recv(self.0.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC) {
                 Ok(0) => {
                     return Err(Error::Malformed("connection closed before the answer was complete".into()));
                 }
-                Ok(length) if length > DATAGRAM => {
+                Ok(length) if length > buffer.len() => {
                     return Err(Error::Malformed(format!("datagram of {length} bytes")));
                 }
-                Ok(length) => {
-                    buffer.truncate(length);
-                    return Ok(buffer);
-                }
-                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                Ok(length) => return Ok(length),
+                Err(Errno::EINTR | Errno::EAGAIN) => self.wait(deadline)?,
                 Err(errno) => return Err(Error::Call("recv", errno)),
             }
         }
