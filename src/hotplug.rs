@@ -118,6 +118,11 @@ fn patience(xen_version: &Known<(u32, u32)>) -> (Duration, Duration) {
 }
 
 impl Handled {
+    /// Whether a rule stood against it.
+    fn refused(&self) -> bool {
+        self.plan.steps.iter().any(|step| matches!(step, Step::Refuse { .. }))
+    }
+
     /// Nothing was begun.
     fn failed(error: anyhow::Error, exit_code: i32) -> Handled {
         Handled {
@@ -142,15 +147,14 @@ fn explain_to_toolstack(host: &mut Host, event: &Hotplug, error: &anyhow::Error,
 
 /// One line to syslog; to stderr too, when it is not good news or was asked for.
 fn tell(host: &Host, event: &Hotplug, handled: &Handled, verbose: bool) {
-    let Handled { verdict, plan, outcome, .. } = handled;
-    let refused = event.action == Action::Add && !verdict.allows();
+    let Handled { plan, outcome, .. } = handled;
     let (level, text) = match (&outcome.failure, &outcome.pending) {
         (Some(error), None) => (Level::Error, report::failure(event, error)),
         (Some(error), Some(pending)) => {
             (Level::Error, format!("{}; {pending}", report::failure(event, error)))
         }
         (None, Some(pending)) => (Level::Warning, pending.clone()),
-        (None, None) if refused => (Level::Error, plan.summary.clone()),
+        (None, None) if handled.refused() => (Level::Error, plan.summary.clone()),
         (None, None) => (Level::Info, plan.summary.clone()),
     };
     let line = report::one_line(&text);
@@ -171,12 +175,10 @@ fn tell(host: &Host, event: &Hotplug, handled: &Handled, verbose: bool) {
 
 fn exit_code(event: &Hotplug, handled: &Handled) -> i32 {
     let findings = &handled.verdict.findings;
-    let refused = event.action == Action::Add
-        && handled.plan.steps.iter().any(|step| matches!(step, Step::Refuse { .. }));
     match &handled.outcome.failure {
         _ if event.caller == Caller::Udev => 0,
-        _ if refused && findings.iter().any(|finding| finding.refusal.unknown) => 3,
-        _ if refused => 1,
+        _ if handled.refused() && findings.iter().any(|finding| finding.refusal.unknown) => 3,
+        _ if handled.refused() => 1,
         Some(_) => handled.exit_code,
         None => 0,
     }

@@ -429,6 +429,16 @@ fn status_says_who_has_what() {
 }
 
 #[test]
+fn a_remove_without_xenstore_releases_what_is_on_record() {
+    let machine = Machine::new();
+    assert_eq!(machine.call("add").0, 0);
+    std::fs::remove_file(machine.path("run/xenstored/socket")).unwrap();
+    assert_eq!(machine.call("remove").0, 0);
+    assert_eq!(machine.role(), SECONDARY);
+    assert_eq!(machine.claim(), None);
+}
+
+#[test]
 fn a_running_guest_is_not_released() {
     let machine = Machine::new();
     assert_eq!(machine.call("add").0, 0);

@@ -59,8 +59,10 @@ pub fn users(
         Known::Is(devices) => devices,
         Known::Unknown(why) => bail!("{why}"),
     };
-    let (Some(Some(resource)), Some(&major)) = (resource.value(), major.value()) else {
-        return Ok(Vec::new());
+    let (resource, major) = match (resource, major) {
+        (Known::Is(Some(resource)), Known::Is(major)) => (resource, *major),
+        (Known::Is(None), _) => return Ok(Vec::new()),
+        (Known::Unknown(why), _) | (_, Known::Unknown(why)) => bail!("{why}"),
     };
     let xenstore = host.xenstore()?;
     let own_vm = backend.value().and_then(|backend| backend.as_ref()?.vm.clone());

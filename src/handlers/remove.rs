@@ -24,7 +24,10 @@ fn leave(vbd: &VbdPath, facts: &Facts, claim: &Claim) -> Plan {
         .users
         .retain(|user| (user.domid, user.devid) != (vbd.domid, vbd.devid) && add::is_live(facts, user));
     let resource = claim.resource.clone();
-    let in_use = others(facts) || !after.users.is_empty();
+    // What could not be found out of other guests does not keep it Primary for
+    // ever: every user of ours is on record, and DRBD does not demote what is open.
+    let known_user = facts.users.value().is_some_and(|users| users.iter().any(|user| user.live));
+    let in_use = known_user || !after.users.is_empty();
     let release = Step::Release { claim: after.clone(), hand_over: true };
     let mut steps = vec![Step::Record { before: Some(claim.clone()), after }];
     if in_use {
@@ -50,7 +53,7 @@ fn adopt(facts: &Facts) -> Plan {
         return Plan::nothing("nothing was claimed".into());
     };
     match primary_minor(backend, resource, major) {
-        Some(minor) if !others(facts) => {
+        Some(minor) if nobody_else(facts) => {
             let claim = Claim { promoted: vec![minor], ..Claim::new(&resource.name) };
             let summary = format!("{} is released", resource.name);
             Plan { steps: vec![Step::Release { claim, hand_over: true }], summary }
@@ -66,7 +69,7 @@ fn primary_minor(backend: &Backend, resource: &Resource, major: u32) -> Option<u
     Some(device.minor).filter(|&minor| primary(minor))
 }
 
-/// Whether somebody else has a volume of the resource. What is unknown counts as somebody.
-fn others(facts: &Facts) -> bool {
-    facts.users.value().is_none_or(|users| users.iter().any(|user| user.live))
+/// Whether it is certain that nobody else has a volume of the resource.
+fn nobody_else(facts: &Facts) -> bool {
+    facts.users.value().is_some_and(|users| !users.iter().any(|user| user.live))
 }
