@@ -28,7 +28,7 @@ struct Handled {
 
 /// Handles one event and returns the exit code.
 pub fn run(host: &mut Host, event: &Hotplug, settings: Result<Settings>, verbose: bool) -> i32 {
-    let (work, whole) = patience(&Known::from(gather::xen_version(host)));
+    let (work, whole) = patience(&Known::from(gather::node::xen_version(host)));
     let undo_by = Deadline::after(whole);
     host.set_deadline(Deadline::after(work));
     let target = gather::target(host, event);

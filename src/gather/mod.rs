@@ -5,15 +5,17 @@
 
 pub mod claims;
 pub mod drbd;
+pub mod node;
 pub mod sharing;
 pub mod usage;
 pub mod vbd;
 
 use crate::event::{Action, Hotplug, VbdPath};
+use crate::facts::storage::Devices;
 use crate::facts::{Backend, Connection, ConnectionState, Facts, Known, Resource, Role};
 use crate::host::Host;
 use crate::target::Target;
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 /// What the event is about: for an add what `params` names, for a remove what
 /// this program recorded when it added, and what `params` names without a record.
@@ -65,6 +67,8 @@ pub fn facts_of(
         Err(reason) => Known::Unknown(reason.clone()),
     };
     Facts {
+        node: node::node(host),
+        now: host.now(),
         backend,
         target,
         resource,
@@ -75,6 +79,9 @@ pub fn facts_of(
         swap: not_asked(),
         holders: not_asked(),
         claim,
+        devices: Devices::new(),
+        peers: not_asked(),
+        last_flush: not_asked(),
     }
 }
 
@@ -122,13 +129,4 @@ pub fn resources(host: &Host, only: Option<&str>) -> Result<Vec<Resource>> {
     let genl = host.genl();
     let generation = drbd::detect(&genl, || host.read_optional("/proc/drbd"))?;
     drbd::resources(&genl, generation, only)
-}
-
-/// The hypervisor's version, which is also that of its toolstack (xen.md 1.4).
-pub fn xen_version(host: &Host) -> Result<(u32, u32)> {
-    let number = |name: &str| -> Result<u32> {
-        let path = format!("/sys/hypervisor/version/{name}");
-        host.read_text(&path)?.parse().with_context(|| format!("{path} is not a number"))
-    };
-    Ok((number("major")?, number("minor")?))
 }

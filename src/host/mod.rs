@@ -24,7 +24,7 @@ use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, DirEntryExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 pub use deadline::{Deadline, Stop};
 use genl::Genl;
@@ -79,6 +79,12 @@ impl Host {
     /// The time since this program began its work.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// The time, in seconds since 1970; a clock before that counts as 0.
+    pub fn now(&self) -> u64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_secs())
     }
 
     /// Runs `work` and notes how long it took; work of one name adds up.

@@ -1,6 +1,7 @@
 //! The rules as decision tables: what each says of one changed fact.
 
 use super::*;
+use crate::facts::storage::*;
 use crate::facts::*;
 use crate::target::Target;
 
@@ -12,6 +13,18 @@ fn good() -> Facts {
         role: Role::Secondary,
         disk: DiskState::UpToDate,
         backing_device: Some("/dev/vda".into()),
+        meta_device: Some("/dev/vda".into()),
+        options: Known::Is(DiskOptions {
+            disk_barrier: false,
+            disk_flushes: true,
+            disk_drain: true,
+            md_flushes: true,
+            al_updates: true,
+            on_io_error: OnIoError::Detach,
+            disk_timeout: 0,
+        }),
+        data: Known::Is("vda".into()),
+        meta: Known::Is("vda".into()),
     };
     let connection = Connection {
         peer: "10.0.0.2:7792".into(),
@@ -19,6 +32,8 @@ fn good() -> Facts {
         peer_role: Role::Secondary,
         protocol: Known::Is(Protocol::C),
         two_primaries: Known::Is(false),
+        data_integrity: Known::Is(None),
+        fencing: Known::Is(Fencing::DontCare),
         peer_volumes: vec![PeerVolume {
             number: 0,
             replication: ReplicationState::Established,
@@ -26,6 +41,8 @@ fn good() -> Facts {
         }],
     };
     Facts {
+        node: node("a"),
+        now: 1_000_000,
         backend: Known::Is(Some(Backend {
             params: b"r0".to_vec(),
             state: "2".into(),
@@ -36,9 +53,11 @@ fn good() -> Facts {
         target: Target::parse(b"r0"),
         resource: Known::Is(Some(Resource {
             name: "r0".into(),
+            source: Source::Kernel,
             role: Role::Secondary,
             suspended: Suspended { user: false, no_data: false, fencing: false, quorum: false },
             write_ordering: Known::Is(WriteOrdering::Flush),
+            on_no_data: Known::Is(OnNoData::IoError),
             volumes: vec![volume],
             connections: vec![connection],
         })),
@@ -49,7 +68,43 @@ fn good() -> Facts {
         swap: Known::Is(false),
         holders: Known::Is(Vec::new()),
         claim: Known::Is(None),
+        devices: devices(),
+        peers: Known::Is(Vec::new()),
+        last_flush: Known::Unknown("it was not asked".into()),
     }
+}
+
+/// A host on which a flush means something.
+fn node(name: &str) -> Node {
+    Node {
+        host: Known::Is(name.into()),
+        boot_id: Known::Is("1".into()),
+        kernel: Known::Is("6.1.0-53-amd64".into()),
+        xen: Known::Is((4, 17)),
+        drbd: Known::Is("8.4.11".into()),
+        disable_sendpage: Known::Is(true),
+        usermode_helper: Known::Is("/sbin/drbdadm".into()),
+    }
+}
+
+/// A virtual disk with a cache that is flushed, below the DRBD device.
+fn devices() -> Devices {
+    let device = |kind, below: &[&str]| Device {
+        kind,
+        names: Vec::new(),
+        write_cache: Known::Is(WriteCache::WriteBack),
+        fua: Known::Is(false),
+        cache_type: Known::Is(None),
+        rotational: Known::Is(false),
+        model: None,
+        below: Known::Is(below.iter().map(ToString::to_string).collect()),
+        file: None,
+        non_volatile: None,
+    };
+    Devices::from([
+        ("drbd3".into(), device(DeviceKind::Drbd, &["vda"])),
+        ("vda".into(), device(DeviceKind::Virtio, &[])),
+    ])
 }
 
 fn user() -> User {

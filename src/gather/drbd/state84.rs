@@ -83,19 +83,19 @@ pub fn replication(conn: u32) -> ReplicationState {
     match conn {
         0..=9 => ReplicationState::Off,
         10 => ReplicationState::Established,
-        11 => ReplicationState::Busy("StartingSyncS"),
-        12 => ReplicationState::Busy("StartingSyncT"),
-        13 => ReplicationState::Busy("WFBitMapS"),
-        14 => ReplicationState::Busy("WFBitMapT"),
-        15 => ReplicationState::Busy("WFSyncUUID"),
-        16 => ReplicationState::Busy("SyncSource"),
-        17 => ReplicationState::Busy("SyncTarget"),
-        18 => ReplicationState::Busy("VerifyS"),
-        19 => ReplicationState::Busy("VerifyT"),
-        20 => ReplicationState::Busy("PausedSyncS"),
-        21 => ReplicationState::Busy("PausedSyncT"),
-        22 => ReplicationState::Busy("Ahead"),
-        23 => ReplicationState::Busy("Behind"),
+        11 => ReplicationState::StartingSyncS,
+        12 => ReplicationState::StartingSyncT,
+        13 => ReplicationState::WFBitMapS,
+        14 => ReplicationState::WFBitMapT,
+        15 => ReplicationState::WFSyncUUID,
+        16 => ReplicationState::SyncSource,
+        17 => ReplicationState::SyncTarget,
+        18 => ReplicationState::VerifyS,
+        19 => ReplicationState::VerifyT,
+        20 => ReplicationState::PausedSyncS,
+        21 => ReplicationState::PausedSyncT,
+        22 => ReplicationState::Ahead,
+        23 => ReplicationState::Behind,
         other => ReplicationState::Other(other.to_string()),
     }
 }
@@ -123,7 +123,7 @@ mod tests {
             (connection(10), replication(10)),
             (ConnectionState::Connected, ReplicationState::Established)
         );
-        let resync = ReplicationState::Busy("SyncTarget");
+        let resync = ReplicationState::SyncTarget;
         assert_eq!((connection(17), replication(17)), (ConnectionState::Connected, resync));
     }
 

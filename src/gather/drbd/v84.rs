@@ -17,7 +17,8 @@ use super::message::{Fields, Message, NO_MINOR, request};
 use super::state84::{self, States};
 use super::{Answer, explain};
 use crate::facts::{
-    Connection, Known, PeerVolume, Protocol, Resource, Role, Suspended, Volume, WriteOrdering,
+    Connection, DiskOptions, Fencing, Known, OnIoError, OnNoData, PeerVolume, Protocol, Resource, Role,
+    Source, Suspended, Volume, WriteOrdering,
 };
 use crate::host::genl::{Error, Family, Genl};
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -38,7 +39,19 @@ const CTX_RESOURCE_NAME: Name = (2, "ctx_resource_name");
 const CTX_PEER_ADDR: Name = (4, "ctx_peer_addr");
 const DISK_CONF: Name = (3, "DISK_CONF");
 const BACKING_DEV: Name = (1, "backing_dev");
+const META_DEV: Name = (2, "meta_dev");
+const ON_IO_ERROR: Name = (6, "on_io_error");
+const FENCING: Name = (7, "fencing");
+const DISK_BARRIER: Name = (16, "disk_barrier");
+const DISK_FLUSHES: Name = (17, "disk_flushes");
+const DISK_DRAIN: Name = (18, "disk_drain");
+const MD_FLUSHES: Name = (19, "md_flushes");
+const DISK_TIMEOUT: Name = (20, "disk_timeout");
+const AL_UPDATES: Name = (23, "al_updates");
+const RESOURCE_OPTS: Name = (4, "RESOURCE_OPTS");
+const ON_NO_DATA: Name = (2, "on_no_data");
 const NET_CONF: Name = (5, "NET_CONF");
+const INTEGRITY_ALG: Name = (3, "integrity_alg");
 const WIRE_PROTOCOL: Name = (6, "wire_protocol");
 const TWO_PRIMARIES: Name = (24, "two_primaries");
 const STATE_INFO: Name = (8, "STATE_INFO");
@@ -67,6 +80,8 @@ pub(super) struct Status {
     protocol: Known<Protocol>,
     /// NET_CONF two_primaries
     two_primaries: Known<bool>,
+    /// NET_CONF integrity_alg, where it is not empty
+    data_integrity: Known<Option<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,10 +90,22 @@ struct VolumeStatus {
     number: u32,
     /// drbd_genlmsghdr.minor
     minor: u32,
-    /// DISK_CONF backing_dev, where a disk is attached
-    backing_device: Option<String>,
+    /// DISK_CONF, where a disk is attached
+    attached: Option<Attached>,
     /// STATE_INFO current_state
     states: States,
+}
+
+/// DISK_CONF: an attached disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Attached {
+    /// backing_dev
+    backing_device: String,
+    /// meta_dev
+    meta_device: String,
+    /// fencing
+    fencing: Fencing,
+    options: DiskOptions,
 }
 
 /// Reads all resources, or the one named `only`.
@@ -126,12 +153,21 @@ pub(super) fn assemble(mut found: Vec<Resource>, statuses: Vec<Status>) -> Optio
 }
 
 fn volume(status: &VolumeStatus) -> Volume {
+    let attached = status.attached.as_ref();
+    let not_looked_for = || Known::Unknown("it was not looked for".into());
     Volume {
         number: status.number,
         minor: status.minor,
         role: status.states.role.clone(),
         disk: status.states.disk.clone(),
-        backing_device: status.backing_device.clone(),
+        backing_device: attached.map(|disk| disk.backing_device.clone()),
+        meta_device: attached.map(|disk| disk.meta_device.clone()),
+        options: match attached {
+            Some(disk) => Known::Is(disk.options.clone()),
+            None => Known::Unknown("no disk is attached".into()),
+        },
+        data: not_looked_for(),
+        meta: not_looked_for(),
     }
 }
 
@@ -148,8 +184,20 @@ fn connection(own: &[&Status]) -> Option<Connection> {
         peer_role: highest(volumes.iter().map(|volume| &volume.states.peer_role))?,
         protocol: first.protocol.clone(),
         two_primaries: first.two_primaries.clone(),
+        data_integrity: first.data_integrity.clone(),
+        fencing: fencing(&volumes),
         peer_volumes: volumes.iter().map(|volume| peer_volume(volume)).collect(),
     })
+}
+
+/// 8.4 keeps the policy with each disk.
+fn fencing(volumes: &[&VolumeStatus]) -> Known<Fencing> {
+    let mut policies = volumes.iter().filter_map(|volume| volume.attached.as_ref()).map(|disk| &disk.fencing);
+    let Some(first) = policies.next() else { return Known::Unknown("no disk is attached".into()) };
+    match policies.all(|other| other == first) {
+        true => Known::Is(first.clone()),
+        false => Known::Unknown("its volumes differ in it".into()),
+    }
 }
 
 fn peer_volume(volume: &VolumeStatus) -> PeerVolume {
@@ -183,9 +231,11 @@ pub(super) fn resource(bytes: &[u8]) -> Result<Resource> {
     };
     Ok(Resource {
         name: needed(&message, CFG_CONTEXT)?.text(CTX_RESOURCE_NAME)?,
+        source: Source::Kernel,
         role: state84::role(info.number(RES_ROLE)?),
         suspended,
         write_ordering: write_ordering(&message).into(),
+        on_no_data: on_no_data(&message).into(),
         volumes: Vec::new(),
         connections: Vec::new(),
     })
@@ -201,23 +251,41 @@ fn write_ordering(message: &Message) -> Result<WriteOrdering> {
     }
 }
 
+fn on_no_data(message: &Message) -> Result<OnNoData> {
+    Ok(match needed(message, RESOURCE_OPTS)?.number(ON_NO_DATA)? {
+        0 => OnNoData::IoError,
+        1 => OnNoData::SuspendIo,
+        other => OnNoData::Other(other.to_string()),
+    })
+}
+
 /// Decodes one message of GET_STATUS.
 pub(super) fn status(bytes: &[u8]) -> Result<Status> {
     let message = successful(bytes)?;
     let context = needed(&message, CFG_CONTEXT)?;
     let net = message.nest(NET_CONF)?;
     let net = net.as_ref().context("drbd has no network configuration for it");
-    let (protocol, two_primaries) = match net {
-        Ok(net) => (protocol(net).into(), net.flag(TWO_PRIMARIES).into()),
-        Err(why) => (Known::Unknown(why.to_string()), Known::Unknown(why.to_string())),
-    };
+    let net = net.map_err(|why| why.to_string());
     Ok(Status {
         resource: context.text(CTX_RESOURCE_NAME)?,
         volume: volume_status(&message, &context)?,
         peer: context.bytes(CTX_PEER_ADDR).map_or("peer".into(), address),
-        protocol,
-        two_primaries,
+        protocol: in_force(&net, protocol),
+        two_primaries: in_force(&net, |net| net.flag(TWO_PRIMARIES)),
+        data_integrity: in_force(&net, integrity),
     })
+}
+
+/// What the network configuration says of something, where there is one.
+fn in_force<T>(net: &Result<&Fields, String>, read: impl FnOnce(&Fields) -> Result<T>) -> Known<T> {
+    match net {
+        Ok(net) => read(net).into(),
+        Err(why) => Known::Unknown(why.clone()),
+    }
+}
+
+fn integrity(net: &Fields) -> Result<Option<String>> {
+    Ok(Some(net.text(INTEGRITY_ALG)?).filter(|name| !name.is_empty()))
 }
 
 fn volume_status(message: &Message, context: &Fields) -> Result<Option<VolumeStatus>> {
@@ -229,9 +297,36 @@ fn volume_status(message: &Message, context: &Fields) -> Result<Option<VolumeSta
     Ok(Some(VolumeStatus {
         number: context.number(CTX_VOLUME)?,
         minor: message.minor,
-        backing_device: disk.map(|disk| disk.text(BACKING_DEV)).transpose()?,
+        attached: disk.as_ref().map(attached).transpose()?,
         states: state84::states(needed(message, STATE_INFO)?.number(CURRENT_STATE)?),
     }))
+}
+
+fn attached(disk: &Fields) -> Result<Attached> {
+    // A module without the option always keeps the log.
+    let al_updates = disk.bytes(AL_UPDATES).is_none() || disk.flag(AL_UPDATES)?;
+    let options = DiskOptions {
+        disk_barrier: disk.flag(DISK_BARRIER)?,
+        disk_flushes: disk.flag(DISK_FLUSHES)?,
+        disk_drain: disk.flag(DISK_DRAIN)?,
+        md_flushes: disk.flag(MD_FLUSHES)?,
+        al_updates,
+        on_io_error: match disk.number(ON_IO_ERROR)? {
+            0 => OnIoError::PassOn,
+            1 => OnIoError::CallLocalIoError,
+            2 => OnIoError::Detach,
+            other => OnIoError::Other(other.to_string()),
+        },
+        disk_timeout: disk.number(DISK_TIMEOUT)?,
+    };
+    let fencing = match disk.number(FENCING)? {
+        0 => Fencing::DontCare,
+        1 => Fencing::ResourceOnly,
+        2 => Fencing::ResourceAndStonith,
+        other => Fencing::Other(other.to_string()),
+    };
+    let (backing_device, meta_device) = (disk.text(BACKING_DEV)?, disk.text(META_DEV)?);
+    Ok(Attached { backing_device, meta_device, fencing, options })
 }
 
 fn protocol(net: &Fields) -> Result<Protocol> {

@@ -31,6 +31,8 @@ fn a_connected_primary() {
         peer_role: Role::Secondary,
         protocol: Known::Is(Protocol::C),
         two_primaries: Known::Is(false),
+        data_integrity: Known::Is(None),
+        fencing: Known::Is(Fencing::DontCare),
         peer_volumes: vec![PeerVolume {
             number: 0,
             replication: ReplicationState::Established,
@@ -41,13 +43,27 @@ fn a_connected_primary() {
         name: "drbdvm".into(),
         role: Role::Primary,
         suspended: Suspended { user: false, no_data: false, fencing: false, quorum: false },
+        source: Source::Kernel,
         write_ordering: Known::Is(WriteOrdering::Flush),
+        on_no_data: Known::Is(OnNoData::IoError),
         volumes: vec![Volume {
             number: 0,
             minor: 3,
             role: Role::Primary,
             disk: DiskState::UpToDate,
             backing_device: Some("/dev/vda".into()),
+            meta_device: Some("/dev/vda".into()),
+            options: Known::Is(DiskOptions {
+                disk_barrier: false,
+                disk_flushes: true,
+                disk_drain: true,
+                md_flushes: true,
+                al_updates: true,
+                on_io_error: OnIoError::Detach,
+                disk_timeout: 0,
+            }),
+            data: Known::Unknown("it was not looked for".into()),
+            meta: Known::Unknown("it was not looked for".into()),
         }],
         connections: vec![connection],
     };
@@ -63,6 +79,7 @@ fn an_unconfigured_minor_is_diskless_and_standalone() {
     assert_eq!(connection.peer_volumes[0].disk, DiskState::DUnknown);
     let why = Known::Unknown("drbd has no network configuration for it".into());
     assert_eq!(connection.protocol, why);
+    assert_eq!(connection.fencing, Known::Unknown("no disk is attached".into()));
     let volume = volume(&status.volume.unwrap());
     assert_eq!((volume.minor, volume.role), (3, Role::Secondary));
     assert_eq!((volume.disk, volume.backing_device), (DiskState::Diskless, None));

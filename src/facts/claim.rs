@@ -1,0 +1,50 @@
+//! What this program itself has recorded of a resource.
+
+use serde::{Deserialize, Serialize};
+
+/// What this program records of a resource, in `/run/block-drbd/claims/RES.json`,
+/// before it promotes.
+///
+/// A record with nobody in `users` is a pending release: it was promoted, is no
+/// longer needed and could not be demoted yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// The version of this format: 1.
+    pub version: u32,
+    /// The resource.
+    pub resource: String,
+    /// The minors that this program promoted and has not demoted.
+    pub promoted: Vec<u32>,
+    /// Who has, or is about to get, a volume.
+    pub users: Vec<Claimant>,
+}
+
+/// A device in a [`Claim`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claimant {
+    /// The guest.
+    pub domid: u32,
+    /// The device within the guest.
+    pub devid: u32,
+    /// The volume's minor.
+    pub minor: u32,
+}
+
+impl Claim {
+    /// Where the record of `resource` stands. The name has been checked by [`crate::target::Target::parse`].
+    pub fn path(resource: &str) -> String {
+        format!("/run/block-drbd/claims/{resource}.json")
+    }
+
+    /// An empty record.
+    pub fn new(resource: &str) -> Self {
+        Claim { version: 1, resource: resource.into(), promoted: Vec::new(), users: Vec::new() }
+    }
+
+    /// Whether nothing is recorded, so that the file may go.
+    pub fn is_empty(&self) -> bool {
+        self.promoted.is_empty() && self.users.is_empty()
+    }
+}

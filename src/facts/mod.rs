@@ -1,0 +1,99 @@
+//! What was found out about the machine, as plain data.
+//!
+//! Nothing here reads anything, and nothing here has a default: what could not
+//! be read is [`Known::Unknown`] with the reason, and a word that this program
+//! does not know is kept as `Other`. Rules refuse on what they need and cannot
+//! know.
+
+mod claim;
+mod drbd;
+mod node;
+pub mod storage;
+mod xen;
+
+pub use claim::*;
+pub use drbd::*;
+pub use node::*;
+pub use xen::*;
+
+use crate::target::Target;
+use serde::{Deserialize, Serialize};
+use storage::Devices;
+
+/// A value, or why it could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Known<T> {
+    /// The value as it was read.
+    Is(T),
+    /// Why it could not be read: one clause, lower case, naming the file or key.
+    Unknown(String),
+}
+
+impl<T> Known<T> {
+    /// The value, where there is one.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Known::Is(value) => Some(value),
+            Known::Unknown(_) => None,
+        }
+    }
+}
+
+impl<T> From<anyhow::Result<T>> for Known<T> {
+    fn from(result: anyhow::Result<T>) -> Self {
+        match result {
+            Ok(value) => Known::Is(value),
+            Err(error) => Known::Unknown(format!("{error:#}")),
+        }
+    }
+}
+
+/// Everything that was found out for one event.
+#[derive(Debug, Clone, Serialize)]
+pub struct Facts {
+    /// This host.
+    pub node: Node,
+    /// The time, in seconds since 1970.
+    pub now: u64,
+    /// Our own backend directory; `None` when it does not exist.
+    pub backend: Known<Option<Backend>>,
+    /// What the disk line names, or what is wrong with that.
+    pub target: Result<Target, String>,
+    /// The named resource; `None` when the kernel knows none of that name.
+    pub resource: Known<Option<Resource>>,
+    /// The major number of DRBD's devices (/proc/devices).
+    pub major: Known<u32>,
+    /// Every backend device of this host that has been given a block device.
+    pub vbds: Known<Vec<Vbd>>,
+    /// Every other backend device of this host that has one of the resource's volumes.
+    pub users: Known<Vec<User>>,
+    /// Where the named volume is mounted in this domain. This and the next two
+    /// are asked for an add only: whoever uses the device, a remove does not give it away.
+    pub mounts: Known<Vec<String>>,
+    /// Whether the named volume is swapped on in this domain.
+    pub swap: Known<bool>,
+    /// The devices that are stacked on the named volume (/sys/block/drbdN/holders).
+    pub holders: Known<Vec<String>>,
+    /// What this program has recorded of the resource; `None` when nothing.
+    pub claim: Known<Option<Claim>>,
+    /// The block devices below the resource. A remove does not ask.
+    pub devices: Devices,
+    /// What each peer of the resource said of itself when it was last asked. A remove does not ask.
+    pub peers: Known<Vec<PeerAnswer>>,
+    /// The last flush that was tried on the volume; `None` when none was. An add does
+    /// not ask: it tries one itself.
+    pub last_flush: Known<Option<FlushProbe>>,
+}
+
+impl Facts {
+    /// The one volume that is meant, where that is certain.
+    pub fn volume(&self) -> Option<&Volume> {
+        let resource = self.resource.value()?.as_ref()?;
+        match (self.target.as_ref().ok()?.volume, &resource.volumes[..]) {
+            (Some(number), volumes) => volumes.iter().find(|volume| volume.number == number),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        }
+    }
+}

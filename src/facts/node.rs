@@ -1,0 +1,75 @@
+//! One host as a whole: what `block-drbd facts --json` prints and what a peer asks for.
+
+use super::drbd::Resource;
+use super::storage::Devices;
+use super::{Known, PhysicalDevice};
+use serde::{Deserialize, Serialize};
+
+/// The version of [`NodeFacts`]' JSON.
+pub const FACTS_VERSION: u32 = 1;
+
+/// Everything gathered of a host and its resources. The JSON is a promise:
+/// fields are only ever added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeFacts {
+    /// [`FACTS_VERSION`].
+    pub version: u32,
+    /// The host.
+    pub node: Node,
+    /// Its resources, or those that were asked for.
+    pub resources: Known<Vec<Resource>>,
+    /// The block devices below them, and the DRBD devices themselves (`drbd3`).
+    pub devices: Devices,
+}
+
+/// A host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its name (/proc/sys/kernel/hostname), which is also its name in drbd.conf.
+    pub host: Known<String>,
+    /// What tells one boot from the next (/proc/sys/kernel/random/boot_id).
+    pub boot_id: Known<String>,
+    /// Its kernel (/proc/sys/kernel/osrelease).
+    pub kernel: Known<String>,
+    /// The hypervisor, which has the version of its toolstack: major, minor (/sys/hypervisor/version).
+    pub xen: Known<(u32, u32)>,
+    /// DRBD's module (/sys/module/drbd/version, else the first line of /proc/drbd).
+    pub drbd: Known<String>,
+    /// Module parameter: whether writes are copied before they are sent.
+    pub disable_sendpage: Known<bool>,
+    /// Module parameter: what the module runs for its handlers.
+    pub usermode_helper: Known<String>,
+}
+
+impl Node {
+    /// Its name, for messages.
+    pub fn name(&self) -> &str {
+        self.host.value().map_or("this node", String::as_str)
+    }
+}
+
+/// What a peer said of itself when it was last asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerAnswer {
+    /// The peer's host name.
+    pub peer: String,
+    /// The connections to it, as DRBD calls them: a name or an address.
+    pub connections: Vec<String>,
+    /// When it was asked, in seconds since 1970.
+    pub at: u64,
+    /// What it said.
+    pub facts: NodeFacts,
+}
+
+/// A flush that was tried on a device before a guest got it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlushProbe {
+    /// The version of this format: 1.
+    pub version: u32,
+    /// The device.
+    pub device: PhysicalDevice,
+    /// When, in seconds since 1970.
+    pub at: u64,
+    /// How long it took, in microseconds, or why it did not work.
+    pub result: Result<u64, String>,
+}

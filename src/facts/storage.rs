@@ -1,0 +1,170 @@
+//! The block devices below DRBD, as sysfs tells them, and what their caches do
+//! to a flush.
+//!
+//! Pure data: `gather/storage/` reads it. A stack is not a tree: two volumes
+//! may stand on one disk, so devices refer to each other by name.
+
+use super::Known;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Every device below the volumes that were asked for, by kernel name (`sda1`, `dm-0`).
+pub type Devices = BTreeMap<String, Device>;
+
+/// One block device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Device {
+    /// What drives it.
+    pub kind: DeviceKind,
+    /// Names under which an administrator knows it and which stay when disks are
+    /// found in another order: device mapper name (`vg-lv`), md name, serial
+    /// number, wwid. Without `/dev/`.
+    pub names: Vec<String>,
+    /// What the queue says (`queue/write_cache`, since Linux 4.7): the kernel's view,
+    /// which decides whether a flush is passed on or dropped with success. It can be
+    /// set by hand and then changes nothing in the drive.
+    pub write_cache: Known<WriteCache>,
+    /// Whether the queue takes FUA (`queue/fua`).
+    pub fua: Known<bool>,
+    /// What a SCSI disk itself says (`scsi_disk/H:C:T:L/cache_type`); `None` where it is none.
+    pub cache_type: Known<Option<CacheType>>,
+    /// Whether it is a turning disk (`queue/rotational`).
+    pub rotational: Known<bool>,
+    /// Vendor and model, where the driver tells them.
+    pub model: Option<String>,
+    /// The devices that it stands on, by kernel name (`slaves/`, a partition's disk,
+    /// the device of a loop device's file). Empty for a disk.
+    pub below: Known<Vec<String>>,
+    /// Of a loop device: the file and whether its file system flushes.
+    pub file: Option<BackingFile>,
+    /// Why the administrator says that its cache survives a power cut, where he does:
+    /// `[[non-volatile]]` of the settings, put in before the rules look.
+    #[serde(default)]
+    pub non_volatile: Option<String>,
+}
+
+/// What drives a block device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceKind {
+    /// A device mapper target; its type word (`linear`, `crypt`, …) is not in sysfs.
+    DeviceMapper,
+    /// Software RAID, with its level (`md/level`).
+    Md(Known<String>),
+    /// bcache, with its mode (`bcache/cache_mode`).
+    Bcache(Known<String>),
+    /// A file.
+    Loop,
+    /// A part of another device.
+    Partition,
+    /// NVMe.
+    Nvme,
+    /// A SCSI, SATA or SAS disk.
+    Scsi,
+    /// A virtual disk of QEMU.
+    Virtio,
+    /// A virtual disk of Xen: this host is itself a guest.
+    XenBlkfront,
+    /// Another DRBD.
+    Drbd,
+    /// Any other, by the letters of its name (`nbd`, `rbd`, `zram`).
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// `queue/write_cache`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WriteCache {
+    /// "write back": flushes are passed on.
+    WriteBack,
+    /// "write through": flushes are dropped, as there is nothing to flush.
+    WriteThrough,
+}
+
+/// `cache_type` of a SCSI disk (drivers/scsi/sd.c, sd_cache_types).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CacheType {
+    /// "write through"
+    WriteThrough,
+    /// "none"
+    None,
+    /// "write back", or "write back, no read (daft)".
+    WriteBack,
+    /// A word of a newer kernel.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// The file of a loop device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct BackingFile {
+    /// Its path (`loop/backing_file`).
+    pub path: String,
+    /// Whether its file system is mounted so that an fsync flushes the disk:
+    /// neither `nobarrier` nor `barrier=0` (mountinfo).
+    pub flushes: Known<bool>,
+}
+
+/// What a power cut does to what a device has acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cache {
+    /// Nothing: it has no cache that would lose it.
+    None,
+    /// Nothing: it has one, and the administrator says why it survives.
+    NonVolatile(String),
+    /// It loses what was not flushed.
+    Volatile,
+    /// It cannot be told: why.
+    Unknown(String),
+}
+
+impl Device {
+    /// What its own cache does. Of a disk; a device on others has none of its own.
+    pub fn cache(&self) -> Cache {
+        if let Some(reason) = &self.non_volatile {
+            return Cache::NonVolatile(reason.clone());
+        }
+        match (&self.cache_type, &self.write_cache) {
+            // The drive's word comes before the queue's, which may have been set by hand.
+            (Known::Is(Some(CacheType::WriteBack)), _) => Cache::Volatile,
+            (Known::Is(Some(CacheType::WriteThrough | CacheType::None)), _) => Cache::None,
+            (Known::Is(Some(CacheType::Other(word))), _) => {
+                Cache::Unknown(format!("its cache_type is {word:?}"))
+            }
+            (Known::Unknown(why), _) => Cache::Unknown(why.clone()),
+            (Known::Is(None), Known::Is(WriteCache::WriteBack)) => Cache::Volatile,
+            (Known::Is(None), Known::Is(WriteCache::WriteThrough)) => Cache::None,
+            (Known::Is(None), Known::Unknown(why)) => Cache::Unknown(why.clone()),
+        }
+    }
+}
+
+/// Every device below `root`, itself included, each once, from the top down; an
+/// error names what is not known of the way down.
+pub fn stack<'a>(devices: &'a Devices, root: &'a str) -> Result<Vec<(&'a str, &'a Device)>, String> {
+    let mut found: Vec<(&str, &Device)> = Vec::new();
+    let mut next = std::collections::VecDeque::from([root]);
+    while let Some(name) = next.pop_front() {
+        if found.iter().any(|(other, _)| *other == name) {
+            continue;
+        }
+        let device = devices.get(name).ok_or_else(|| format!("{name} was not looked at"))?;
+        found.push((name, device));
+        match &device.below {
+            Known::Is(below) => next.extend(below.iter().map(String::as_str)),
+            Known::Unknown(why) => return Err(format!("what {name} stands on is unknown: {why}")),
+        }
+    }
+    Ok(found)
+}
+
+/// The disks at the bottom: what stands on nothing.
+pub fn leaves<'a>(devices: &'a Devices, root: &'a str) -> Result<Vec<(&'a str, &'a Device)>, String> {
+    let mut all = stack(devices, root)?;
+    all.retain(|(_, device)| device.below == Known::Is(Vec::new()));
+    Ok(all)
+}
