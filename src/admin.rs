@@ -1,5 +1,6 @@
 //! What an administrator asks for: status, release, rules.
 
+use crate::config::Settings;
 use crate::facts::{Facts, Known};
 use crate::handlers::release;
 use crate::host::{Deadline, Host, lock};
@@ -21,7 +22,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// Prints every resource with its guests and records.
 pub fn status(host: &mut Host) -> Result<i32> {
     host.set_deadline(Deadline::after(PATIENCE));
-    let resources = gather::resources(host, None).context("asking DRBD for its resources")?;
+    let resources =
+        gather::resources(host, None, gather::Reach::Kernel).context("asking DRBD for its resources")?;
     let lines: Vec<Line> = resources
         .into_iter()
         .map(|mut resource| {
@@ -94,7 +96,7 @@ fn try_release(host: &mut Host, name: &str, patience: Duration) -> Result<Option
         return Ok(None);
     }
     host.set_deadline(Deadline::after(patience));
-    let outcome = act::run(host, &plan, Deadline::after(PATIENCE));
+    let outcome = act::run(host, &plan, &Settings::default(), Deadline::after(PATIENCE));
     match outcome.failure {
         Some(error) => Err(error),
         None if outcome.pending.is_none() => {
@@ -107,7 +109,8 @@ fn try_release(host: &mut Host, name: &str, patience: Duration) -> Result<Option
 
 fn facts_of(host: &Host, name: &str) -> Facts {
     let target = Ok(Target { resource: name.into(), volume: None });
-    gather::facts_of(host, None, Known::Unknown("no backend is concerned".into()), target)
+    let resource = Known::from(gather::resource(host, name));
+    gather::facts_of(host, None, Known::Unknown("no backend is concerned".into()), target, resource)
 }
 
 /// Prints the rules, or one with its reason.

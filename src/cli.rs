@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[command(
     version,
     about,
-    after_help = "Exit codes: 0 done, 1 refused, 2 usage, 3 could not find out, 4 tried, failed, undone."
+    after_help = "Exit codes: 0 allowed or done, 1 refused, 2 usage or configuration, 3 could not find out, 4 tried, failed, undone."
 )]
 pub struct Cli {
     /// What to do
@@ -55,6 +55,29 @@ pub enum Command {
         /// Keep trying for so many seconds
         #[arg(long, value_name = "SECONDS", default_value_t = 0)]
         wait: u64,
+    },
+    /// Say beforehand what the start of a guest would say, and why; changes nothing
+    Check {
+        /// A resource, a volume (RES/VOL), or the path of a domain configuration
+        #[arg(required_unless_present = "all", value_name = "RESOURCE|DOMU.cfg")]
+        subjects: Vec<String>,
+        /// Every resource, and every domain configuration in /etc/xen
+        #[arg(long)]
+        all: bool,
+        /// What a peer's `block-drbd facts --json` said, in place of asking it
+        #[arg(long, value_name = "FILE")]
+        peer_facts: Vec<PathBuf>,
+        /// Answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show everything gathered of this host: what a peer asks for, and what a bug report needs
+    Facts {
+        /// Only these resources
+        resources: Vec<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// List the rules, or explain one
     Rules {

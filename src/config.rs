@@ -3,9 +3,17 @@
 //! A word that is not known is an error: a mistyped option must not silently
 //! mean its default. Reads no file itself.
 
-use anyhow::{Result, anyhow, ensure};
+mod words;
+
+use crate::facts::NodeFacts;
+use crate::facts::storage::Devices;
+use crate::place::{self, Place};
+use crate::rules::{Rule, Severity};
+use anyhow::{Result, anyhow};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
+use words::{Argv, Bounded, Host, Level, Reason, RuleLevels};
 
 /// Where the file is, unless `--config` says otherwise.
 pub const PATH: &str = "/etc/xen/block-drbd.toml";
@@ -15,67 +23,135 @@ pub const PATH: &str = "/etc/xen/block-drbd.toml";
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Settings {
     /// Seconds for which an add waits for what heals by itself, at most 20.
-    pub healing_seconds: u64,
+    healing_seconds: Bounded<0, 20>,
     /// Seconds that a flush may take before it proves nothing, 1 to 20.
-    pub flush_seconds: u64,
+    flush_seconds: Bounded<1, 20>,
+    /// Whether a peer that is not known to keep what it has been sent refuses.
+    strict: bool,
+    /// Days after which what a peer said of itself is too old, 1 to 365.
+    peer_facts_days: Bounded<1, 365>,
+    /// Severities, by rule.
+    rules: RuleLevels,
+    /// What is set for one resource, by its name.
+    resources: BTreeMap<String, ForResource>,
+    /// Caches that survive a power cut.
+    non_volatile: Vec<NonVolatile>,
+    /// How a peer is asked, by its host name in drbd.conf.
+    peers: BTreeMap<String, AskPeer>,
+}
+
+/// What is set for one resource.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+struct ForResource {
+    /// Severities, by rule.
+    rules: RuleLevels,
+}
+
+/// A cache that the administrator vouches for: what it has taken survives a power cut.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NonVolatile {
+    /// The host that it is in.
+    host: Host,
+    /// The device, by a name that stays: device mapper name, serial number, wwid, or the kernel's own name.
+    device: String,
+    /// Why: what makes it survive.
+    reason: Reason,
+}
+
+/// How a peer is asked for its facts.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AskPeer {
+    /// A program and its arguments, no shell, whose output is that of `block-drbd facts --json` on the peer.
+    command: Argv,
+}
+
+impl AskPeer {
+    /// The program and its arguments.
+    pub fn command(&self) -> &[String] {
+        &self.command.0
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { healing_seconds: 3, flush_seconds: 5 }
+        Settings {
+            healing_seconds: Bounded(3),
+            flush_seconds: Bounded(5),
+            strict: false,
+            peer_facts_days: Bounded(7),
+            rules: RuleLevels::default(),
+            resources: BTreeMap::new(),
+            non_volatile: Vec::new(),
+            peers: BTreeMap::new(),
+        }
     }
 }
 
 impl Settings {
-    /// Reads the text of `path`; the error names the line and the column, and shows them.
+    /// Reads the text of `path`; the error names the line and the column, and shows the line.
     pub fn parse(path: &str, text: &str) -> Result<Settings> {
-        let settings: Settings = toml::from_str(text).map_err(|error| anyhow!("{path}: {error}"))?;
-        ensure!(settings.healing_seconds <= 20, "{path}: healing-seconds is at most 20");
-        ensure!((1..=20).contains(&settings.flush_seconds), "{path}: flush-seconds is 1 to 20");
-        Ok(settings)
+        toml::from_str(text).map_err(|error| {
+            let offset = error.span().map_or(0, |span| span.start);
+            anyhow!(place::render(path, text, Place::of(text, offset), error.message()))
+        })
     }
 
     /// How long what heals by itself is waited for.
     pub fn healing(&self) -> Duration {
-        Duration::from_secs(self.healing_seconds)
+        Duration::from_secs(self.healing_seconds.0)
     }
 
     /// How long a flush may take.
     pub fn flush(&self) -> Duration {
-        Duration::from_secs(self.flush_seconds)
+        Duration::from_secs(self.flush_seconds.0)
+    }
+
+    /// How old what a peer said may be, in seconds.
+    pub fn oldest_peer_facts(&self) -> u64 {
+        self.peer_facts_days.0 * 86_400
+    }
+
+    /// How each peer is asked, by its host name.
+    pub fn peers(&self) -> &BTreeMap<String, AskPeer> {
+        &self.peers
+    }
+
+    /// How grave `rule` is for `resource`, and why that was lowered.
+    pub fn severity(&self, rule: &Rule, resource: Option<&str>) -> (Severity, Option<String>) {
+        let own = resource.and_then(|resource| self.resources.get(resource)).map(|own| &own.rules);
+        let level = own.and_then(|levels| levels.get(rule.id)).or_else(|| self.rules.get(rule.id));
+        match level {
+            Some(Level { severity, reason }) => {
+                let lowered = reason.clone().filter(|_| *severity < rule.severity);
+                (*severity, lowered.map(|reason| reason.0))
+            }
+            None if self.strict && rule.id == "peer-durability-unknown" => (Severity::Refuse, None),
+            None => (rule.severity, None),
+        }
+    }
+
+    /// Notes at each device of `host` why its cache survives a power cut, where that is asserted.
+    pub fn vouch(&self, host: &str, devices: &mut Devices) {
+        for (name, device) in devices {
+            let of = |entry: &&NonVolatile| {
+                entry.host.0 == host && (entry.device == *name || device.names.contains(&entry.device))
+            };
+            if let Some(entry) = self.non_volatile.iter().find(of) {
+                device.non_volatile = Some(entry.reason.0.clone());
+            }
+        }
+    }
+
+    /// The same for everything that a host has told of itself.
+    pub fn vouch_for(&self, facts: &mut NodeFacts) {
+        if let Some(host) = facts.node.host.value() {
+            self.vouch(host, &mut facts.devices);
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_shipped_file_holds_the_defaults() {
-        let shipped = include_str!("../etc/block-drbd.toml");
-        assert_eq!(Settings::parse(PATH, shipped).unwrap(), Settings::default());
-        let active: String = shipped
-            .lines()
-            .map(|line| line.strip_prefix("#:").unwrap_or(line))
-            .collect::<Vec<_>>()
-            .join("\n");
-        assert_eq!(Settings::parse(PATH, &active).unwrap(), Settings::default());
-        for option in ["healing-seconds", "flush-seconds"] {
-            assert!(active.contains(&format!("\n{option} = ")), "{option} is not in the shipped file");
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_is_named_with_its_place() {
-        for (text, words) in [
-            ("flush-second = 3", "unknown field `flush-second`"),
-            ("a = 1\nflush-seconds = \"x\"", "line"),
-            ("flush-seconds = 0", "flush-seconds is 1 to 20"),
-            ("healing-seconds = 21", "at most 20"),
-            ("[", "line 1, column"),
-        ] {
-            let error = Settings::parse(PATH, text).unwrap_err().to_string();
-            assert!(error.contains(words) && error.contains(PATH), "{text}: {error}");
-        }
-    }
-}
+mod tests;

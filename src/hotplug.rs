@@ -67,7 +67,7 @@ fn handle(
         Action::Add => add::plan(&event.vbd, &facts, &verdict, settings),
         Action::Remove => remove::plan(&event.vbd, &facts),
     };
-    let outcome = act::run(host, &plan, undo_by);
+    let outcome = act::run(host, &plan, settings, undo_by);
     Handled { verdict, plan, outcome, exit_code: 4 }
 }
 
@@ -81,8 +81,8 @@ fn judge(
     let healed_by = host.deadline().at_most(settings.healing());
     let mut pause = LOOK_AGAIN.0;
     loop {
-        let facts = gather::facts(host, event, target);
-        let verdict = rules::evaluate(&facts);
+        let facts = gather::facts(host, event, target, settings);
+        let verdict = rules::evaluate(&facts, settings);
         let wait = event.action == Action::Add && verdict.heals() && healed_by.remaining().is_ok();
         if !wait || host.pause(pause).is_err() {
             return (facts, verdict);
@@ -139,7 +139,7 @@ fn explain_to_toolstack(host: &mut Host, event: &Hotplug, error: &anyhow::Error,
     host.set_deadline(by.despite_signals());
     let sentence = report::failure(event, error);
     let step = Step::Refuse { vbd: event.vbd.clone(), sentence: sentence.clone() };
-    let outcome = act::run(host, &Plan { steps: vec![step], summary: sentence }, by);
+    let outcome = act::run(host, &Plan { steps: vec![step], summary: sentence }, &Settings::default(), by);
     if let Some(error) = outcome.failure {
         syslog::write(host, Level::Error, &format!("hotplug-error could not be written: {error:#}"));
     }
@@ -174,10 +174,9 @@ fn tell(host: &Host, event: &Hotplug, handled: &Handled, verbose: bool) {
 }
 
 fn exit_code(event: &Hotplug, handled: &Handled) -> i32 {
-    let findings = &handled.verdict.findings;
     match &handled.outcome.failure {
         _ if event.caller == Caller::Udev => 0,
-        _ if handled.refused() && findings.iter().any(|finding| finding.refusal.unknown) => 3,
+        _ if handled.refused() && handled.verdict.is_unknown() => 3,
         _ if handled.refused() => 1,
         Some(_) => handled.exit_code,
         None => 0,

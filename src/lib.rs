@@ -6,6 +6,7 @@
 
 pub mod act;
 pub mod admin;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod event;
@@ -14,6 +15,7 @@ pub mod gather;
 pub mod handlers;
 pub mod host;
 pub mod hotplug;
+pub mod place;
 pub mod report;
 pub mod rules;
 pub mod target;

@@ -1,6 +1,7 @@
 //! Arguments in, exit code out; the program is in the library.
 
 use anyhow::{Result, anyhow, bail};
+use block_drbd::check::{self, Question};
 use block_drbd::cli::{Cli, Command};
 use block_drbd::config::{self, Settings};
 use block_drbd::event::{self, Action, Hotplug};
@@ -35,6 +36,20 @@ fn run(host: &mut Host, cli: &Cli) -> Result<i32, (i32, anyhow::Error)> {
         Command::Release { resource, wait, .. } => {
             let target = resource.as_deref().map(named).transpose()?;
             admin::release(host, target, Duration::from_secs(*wait)).map_err(tried)
+        }
+        Command::Check { subjects, all, peer_facts, json } => {
+            let settings = settings(host, &cli.config).map_err(|error| (2, error))?;
+            let question = Question {
+                subjects: subjects.clone(),
+                all: *all,
+                peer_facts: peer_facts.clone(),
+                json: *json,
+            };
+            check::run(host, &question, &settings)
+        }
+        Command::Facts { resources, json } => {
+            let settings = settings(host, &cli.config).map_err(|error| (2, error))?;
+            check::facts(host, resources, *json, &settings).map_err(|error| (2, error))
         }
         Command::Rules { id } => admin::rules(id.as_deref()).map_err(|error| (2, error)),
     }

@@ -1,5 +1,6 @@
 //! What the toolstack and blkback read: the device, or why there is none.
 
+use crate::config::Settings;
 use crate::event::{Action, Caller, Hotplug, VbdPath};
 use crate::facts::{Known, PhysicalDevice, Role};
 use crate::gather::sharing;
@@ -12,11 +13,11 @@ use anyhow::{Result, bail, ensure};
 const INIT_WAIT: &str = "2";
 
 /// Hands the device to blkback, if everything still holds under Xen's own lock.
-pub fn attach(host: &mut Host, vbd: &VbdPath, device: PhysicalDevice) -> Result<()> {
+pub fn attach(host: &mut Host, vbd: &VbdPath, device: PhysicalDevice, settings: &Settings) -> Result<()> {
     let _lock = lock::take_xen_block(host)?;
     let event = Hotplug { action: Action::Add, vbd: vbd.clone(), caller: Caller::Libxl };
-    let facts = gather::facts(host, &event, &gather::target(host, &event));
-    let verdict = rules::evaluate(&facts);
+    let facts = gather::facts(host, &event, &gather::target(host, &event), settings);
+    let verdict = rules::evaluate(&facts, settings);
     ensure!(verdict.allows(), "{}", report::refusal(&facts, &verdict));
     let role = facts.volume().map(|volume| &volume.role);
     ensure!(

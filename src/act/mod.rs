@@ -4,14 +4,14 @@
 //! made the plan.
 
 mod attach;
+mod flush;
 mod role;
 
-use crate::facts::{Claim, PhysicalDevice};
+use crate::config::Settings;
+use crate::facts::Claim;
 use crate::handlers::{Plan, Step};
-use crate::host::bounded::{self, Ended};
-use crate::host::{Deadline, Host, device};
-use anyhow::{Context, Result, bail};
-use std::time::Duration;
+use crate::host::{Deadline, Host};
+use anyhow::{Context, Result};
 
 /// What came of a plan.
 #[derive(Debug)]
@@ -24,11 +24,11 @@ pub struct Outcome {
 }
 
 /// Runs the plan; after a failure undoes, until `undo_by`, what was done.
-pub fn run(host: &mut Host, plan: &Plan, undo_by: Deadline) -> Outcome {
+pub fn run(host: &mut Host, plan: &Plan, settings: &Settings, undo_by: Deadline) -> Outcome {
     let mut outcome = Outcome { failure: None, pending: None };
     for (done, step) in plan.steps.iter().enumerate() {
         let before = host.elapsed();
-        let result = take(host, step, &mut outcome.pending);
+        let result = take(host, step, settings, &mut outcome.pending);
         host.note(name(step), before);
         if let Err(error) = result {
             outcome.failure = Some(error);
@@ -41,12 +41,12 @@ pub fn run(host: &mut Host, plan: &Plan, undo_by: Deadline) -> Outcome {
     outcome
 }
 
-fn take(host: &mut Host, step: &Step, pending: &mut Option<String>) -> Result<()> {
+fn take(host: &mut Host, step: &Step, settings: &Settings, pending: &mut Option<String>) -> Result<()> {
     match step {
         Step::Record { after, .. } => record(host, after),
         Step::Promote { resource, minor } => role::promote(host, resource, *minor),
-        Step::ProveFlush { device, within } => prove_flush(host, *device, *within),
-        Step::Attach { vbd, device } => attach::attach(host, vbd, *device),
+        Step::ProveFlush { resource, device, within } => flush::prove(host, resource, *device, *within),
+        Step::Attach { vbd, device } => attach::attach(host, vbd, *device, settings),
         Step::Release { claim, hand_over } => {
             *pending = release(host, claim, *hand_over)?;
             Ok(())
@@ -137,29 +137,4 @@ fn release(host: &mut Host, recorded: &Claim, hand_over: bool) -> Result<Option<
 fn detach(host: &Host, resource: &str) -> Result<()> {
     let root = host.root().to_string_lossy();
     crate::host::program::detach(&["--sysroot", &root, "release", "--wait", "3600", resource])
-}
-
-/// Opens the device and flushes it. An empty flush is what a guest's flush
-/// becomes (blkback.c: REQ_PREFLUSH), and fsync on a block device always sends
-/// one (block/fops.c: blkdev_fsync).
-fn prove_flush(host: &Host, expected: PhysicalDevice, within: Duration) -> Result<()> {
-    let path = format!("/dev/drbd{}", expected.minor);
-    let flush = || -> Result<()> {
-        let file = device::open(host, &path, expected.major, expected.minor)?;
-        file.sync_all().with_context(|| format!("flushing {path}"))
-    };
-    let answer = || match flush() {
-        Ok(()) => b"flushed".to_vec(),
-        Err(error) => format!("{error:#}").into_bytes(),
-    };
-    match bounded::run(host.deadline().at_most(within), answer)? {
-        Ended::Answered(answer) if answer == b"flushed" => Ok(()),
-        Ended::Answered(error) => bail!(
-            "a flush of {path} does not work: {}; see what dmesg says of the disk below it",
-            String::from_utf8_lossy(&error)
-        ),
-        Ended::GivenUp { stop, .. } => {
-            bail!("a flush of {path} did not return: {stop}; see what dmesg says of the disk below it")
-        }
-    }
 }

@@ -1,9 +1,10 @@
 //! One host as a whole: what `block-drbd facts --json` prints and what a peer asks for.
 
-use super::drbd::Resource;
+use super::drbd::{Connection, Resource};
 use super::storage::Devices;
-use super::{Known, PhysicalDevice};
+use super::{Known, PhysicalDevice, storage};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The version of [`NodeFacts`]' JSON.
 pub const FACTS_VERSION: u32 = 1;
@@ -14,12 +15,30 @@ pub const FACTS_VERSION: u32 = 1;
 pub struct NodeFacts {
     /// [`FACTS_VERSION`].
     pub version: u32,
+    /// When they were gathered, in seconds since 1970 by the host's own clock.
+    pub at: u64,
     /// The host.
     pub node: Node,
     /// Its resources, or those that were asked for.
     pub resources: Known<Vec<Resource>>,
     /// The block devices below them, and the DRBD devices themselves (`drbd3`).
     pub devices: Devices,
+}
+
+impl NodeFacts {
+    /// Leaves out the devices on which no resource stands.
+    pub fn keep_devices_of_resources(&mut self) {
+        let mut wanted = BTreeSet::new();
+        for volume in self.resources.value().into_iter().flatten().flat_map(|resource| &resource.volumes) {
+            let drbd = format!("drbd{}", volume.minor);
+            for root in [Some(&drbd), volume.data.value(), volume.meta.value()].into_iter().flatten() {
+                wanted.extend(
+                    storage::stack(&self.devices, root).found.iter().map(|(name, _)| name.to_string()),
+                );
+            }
+        }
+        self.devices.retain(|name, _| wanted.contains(name));
+    }
 }
 
 /// A host.
@@ -59,6 +78,13 @@ pub struct PeerAnswer {
     pub at: u64,
     /// What it said.
     pub facts: NodeFacts,
+}
+
+impl PeerAnswer {
+    /// Whether it came from the other end of `connection`.
+    pub fn is_of(&self, connection: &Connection) -> bool {
+        self.peer == connection.peer || self.connections.contains(&connection.peer)
+    }
 }
 
 /// A flush that was tried on a device before a guest got it.

@@ -6,7 +6,7 @@
 
 use super::Known;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Every device below the volumes that were asked for, by kernel name (`sda1`, `dm-0`).
 pub type Devices = BTreeMap<String, Device>;
@@ -143,28 +143,44 @@ impl Device {
     }
 }
 
-/// Every device below `root`, itself included, each once, from the top down; an
-/// error names what is not known of the way down.
-pub fn stack<'a>(devices: &'a Devices, root: &'a str) -> Result<Vec<(&'a str, &'a Device)>, String> {
-    let mut found: Vec<(&str, &Device)> = Vec::new();
-    let mut next = std::collections::VecDeque::from([root]);
-    while let Some(name) = next.pop_front() {
-        if found.iter().any(|(other, _)| *other == name) {
-            continue;
-        }
-        let device = devices.get(name).ok_or_else(|| format!("{name} was not looked at"))?;
-        found.push((name, device));
-        match &device.below {
-            Known::Is(below) => next.extend(below.iter().map(String::as_str)),
-            Known::Unknown(why) => return Err(format!("what {name} stands on is unknown: {why}")),
-        }
-    }
-    Ok(found)
+/// What was found on the way down from a device.
+pub struct Walk<'a> {
+    /// Each device once, from the top down.
+    pub found: Vec<(&'a str, &'a Device)>,
+    /// What is not known of the way, where something is not.
+    pub unknown: Option<String>,
 }
 
-/// The disks at the bottom: what stands on nothing.
-pub fn leaves<'a>(devices: &'a Devices, root: &'a str) -> Result<Vec<(&'a str, &'a Device)>, String> {
-    let mut all = stack(devices, root)?;
-    all.retain(|(_, device)| device.below == Known::Is(Vec::new()));
-    Ok(all)
+/// Every device below `root`, itself included.
+pub fn stack<'a>(devices: &'a Devices, root: &'a str) -> Walk<'a> {
+    walk(devices, root, |_| true)
+}
+
+/// The disks at the bottom, and what the administrator vouches for: below that
+/// nothing matters any more.
+pub fn leaves<'a>(devices: &'a Devices, root: &'a str) -> Walk<'a> {
+    let mut walk = walk(devices, root, |device| device.non_volatile.is_none());
+    walk.found.retain(|(_, device)| device.non_volatile.is_some() || device.below == Known::Is(Vec::new()));
+    walk
+}
+
+fn walk<'a>(devices: &'a Devices, root: &'a str, enter: impl Fn(&Device) -> bool) -> Walk<'a> {
+    let mut seen = BTreeSet::from([root]);
+    let mut next = VecDeque::from([root]);
+    let mut walk = Walk { found: Vec::new(), unknown: None };
+    while let Some(name) = next.pop_front() {
+        let Some(device) = devices.get(name) else {
+            walk.unknown = Some(format!("{name} was not looked at"));
+            continue;
+        };
+        walk.found.push((name, device));
+        match &device.below {
+            _ if !enter(device) => {}
+            Known::Is(below) => {
+                next.extend(below.iter().map(String::as_str).filter(|name| seen.insert(name)))
+            }
+            Known::Unknown(why) => walk.unknown = Some(format!("what {name} stands on is unknown: {why}")),
+        }
+    }
+    walk
 }

@@ -6,13 +6,19 @@
 pub mod claims;
 pub mod drbd;
 pub mod node;
+pub mod peers;
+pub mod probes;
 pub mod sharing;
+pub mod storage;
 pub mod usage;
 pub mod vbd;
 
+use crate::config::Settings;
 use crate::event::{Action, Hotplug, VbdPath};
 use crate::facts::storage::Devices;
-use crate::facts::{Backend, Connection, ConnectionState, Facts, Known, Resource, Role};
+use crate::facts::{
+    Backend, Connection, ConnectionState, FACTS_VERSION, Facts, Known, NodeFacts, Resource, Role,
+};
 use crate::host::Host;
 use crate::target::Target;
 use anyhow::Result;
@@ -38,32 +44,45 @@ pub fn target(host: &Host, event: &Hotplug) -> Result<Target, String> {
 }
 
 /// Everything about the volume that the event is about.
-pub fn facts(host: &Host, event: &Hotplug, target: &Result<Target, String>) -> Facts {
+pub fn facts(host: &Host, event: &Hotplug, target: &Result<Target, String>, settings: &Settings) -> Facts {
     let backend = Known::from(host.timed("xenstore", || vbd::backend(host, &event.vbd)));
-    let mut facts = facts_of(host, Some(&event.vbd), backend, target.clone());
+    let resource = match target {
+        Ok(target) => Known::from(host.timed("drbd", || resource(host, &target.resource))),
+        Err(reason) => Known::Unknown(reason.clone()),
+    };
+    let mut facts = facts_of(host, Some(&event.vbd), backend, target.clone(), resource);
     if event.action == Action::Add {
         usage(host, &mut facts);
+        durability(host, &mut facts, settings);
     }
     facts
 }
 
-/// The same for a resource that was found in another way than through `params`.
+/// The same for those who only ask: about a resource as it was read, before any guest wants it.
+pub fn dry_run(host: &Host, target: Target, resource: Known<Option<Resource>>, settings: &Settings) -> Facts {
+    let no_backend = Known::Unknown("no backend is concerned".into());
+    let mut facts = facts_of(host, None, no_backend, Ok(target), resource);
+    usage(host, &mut facts);
+    durability(host, &mut facts, settings);
+    if let (Ok(target), Some(volume)) = (&facts.target, facts.volume()) {
+        facts.last_flush = Known::from(probes::last(host, &target.resource, volume.minor));
+    }
+    facts
+}
+
+/// What everybody asks for, whatever happens.
 pub fn facts_of(
     host: &Host,
     vbd: Option<&VbdPath>,
     backend: Known<Option<Backend>>,
     target: Result<Target, String>,
+    resource: Known<Option<Resource>>,
 ) -> Facts {
-    let name = target.as_ref().map(|target| target.resource.as_str());
-    let resource = match name {
-        Ok(name) => Known::from(host.timed("drbd", || resource(host, name))),
-        Err(reason) => Known::Unknown(reason.clone()),
-    };
     let major = Known::from(crate::host::device::major(host, "drbd"));
     let vbds = Known::from(host.timed("sharing", || sharing::vbds(host)));
     let users = Known::from(vbd::users(host, vbd, &backend, &resource, &major, &vbds));
-    let claim = match name {
-        Ok(name) => Known::from(claims::read(host, name)),
+    let claim = match &target {
+        Ok(target) => Known::from(claims::read(host, &target.resource)),
         Err(reason) => Known::Unknown(reason.clone()),
     };
     Facts {
@@ -85,6 +104,20 @@ pub fn facts_of(
     }
 }
 
+/// What the disks here and the peers do to a flush.
+fn durability(host: &Host, facts: &mut Facts, settings: &Settings) {
+    let Known::Is(Some(resource)) = &mut facts.resource else { return };
+    facts.devices = host.timed("storage", || storage::look(host, std::slice::from_mut(resource)));
+    if let Some(name) = facts.node.host.value() {
+        settings.vouch(name, &mut facts.devices);
+    }
+    let kept = peers::kept(host, &resource.name).map(|mut answers| {
+        answers.iter_mut().for_each(|answer| settings.vouch_for(&mut answer.facts));
+        answers
+    });
+    facts.peers = Known::from(kept);
+}
+
 /// Who uses the named volume in this domain itself.
 fn usage(host: &Host, facts: &mut Facts) {
     if let (Some(minor), Some(&major)) = (facts.volume().map(|volume| volume.minor), facts.major.value()) {
@@ -100,7 +133,8 @@ fn not_asked<T>() -> Known<T> {
 
 /// The resource of that name, if DRBD knows one.
 pub fn resource(host: &Host, name: &str) -> Result<Option<Resource>> {
-    let mut resource = resources(host, Some(name))?.into_iter().find(|resource| resource.name == name);
+    let mut resource =
+        resources(host, Some(name), Reach::Kernel)?.into_iter().find(|resource| resource.name == name);
     // Only a peer that a rule will speak of needs its name: an add that goes well reads no files for it.
     let in_order = |connection: &Connection| {
         connection.state == ConnectionState::Connected && connection.peer_role == Role::Secondary
@@ -125,8 +159,32 @@ pub fn name_peers(host: &Host, resource: &mut Resource) {
 }
 
 /// Every resource, or only the one of that name.
-pub fn resources(host: &Host, only: Option<&str>) -> Result<Vec<Resource>> {
+pub fn resources(host: &Host, only: Option<&str>, _reach: Reach) -> Result<Vec<Resource>> {
     let genl = host.genl();
     let generation = drbd::detect(&genl, || host.read_optional("/proc/drbd"))?;
     drbd::resources(&genl, generation, only)
+}
+
+/// Where DRBD's state may come from.
+pub enum Reach {
+    /// The kernel module alone: what an event may act on.
+    Kernel,
+    /// Files too, where the module does not answer: enough for a dry run.
+    Anything,
+}
+
+/// The host with all its resources, as it tells itself.
+pub fn node_facts(host: &Host, settings: &Settings) -> NodeFacts {
+    let mut resources = Known::from(resources(host, None, Reach::Anything));
+    let devices = match &mut resources {
+        Known::Is(resources) => {
+            resources.iter_mut().for_each(|resource| name_peers(host, resource));
+            storage::look(host, resources)
+        }
+        Known::Unknown(_) => Devices::new(),
+    };
+    let mut facts =
+        NodeFacts { version: FACTS_VERSION, at: host.now(), node: node::node(host), resources, devices };
+    settings.vouch_for(&mut facts);
+    facts
 }

@@ -6,6 +6,7 @@ use crate::event::VbdPath;
 use crate::facts::{Backend, Claim, Claimant, Facts, PhysicalDevice, Role, Volume};
 use crate::report;
 use crate::rules::Verdict;
+use std::time::Duration;
 
 /// What to do for the backend directory `vbd`.
 pub fn plan(vbd: &VbdPath, facts: &Facts, verdict: &Verdict, settings: &Settings) -> Plan {
@@ -21,8 +22,7 @@ pub fn plan(vbd: &VbdPath, facts: &Facts, verdict: &Verdict, settings: &Settings
     if !verdict.allows() {
         return refusal(vbd, facts, verdict);
     }
-    let flush = Step::ProveFlush { device, within: settings.flush() };
-    attach(vbd, facts, backend, volume, flush, device)
+    attach(vbd, facts, backend, volume, settings.flush(), device)
 }
 
 fn refusal(vbd: &VbdPath, facts: &Facts, verdict: &Verdict) -> Plan {
@@ -35,7 +35,7 @@ fn attach(
     facts: &Facts,
     backend: &Backend,
     volume: &Volume,
-    flush: Step,
+    flush: Duration,
     device: PhysicalDevice,
 ) -> Plan {
     let resource = match &facts.target {
@@ -55,7 +55,7 @@ fn attach(
     if promote {
         steps.push(Step::Promote { resource: resource.clone(), minor: volume.minor });
     }
-    steps.push(flush);
+    steps.push(Step::ProveFlush { resource: resource.clone(), device, within: flush });
     steps.push(Step::Attach { vbd: vbd.clone(), device });
     let summary =
         format!("{resource} volume {} is attached to {}", volume.number, report::guest(Some(backend), vbd));

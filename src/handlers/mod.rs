@@ -35,8 +35,10 @@ pub enum Step {
         /// The volume's minor.
         minor: u32,
     },
-    /// Opens the device and flushes it. Changes nothing.
+    /// Opens the device and flushes it, and writes down how long that took. Changes nothing else.
     ProveFlush {
+        /// The resource.
+        resource: String,
         /// The device, to be found at `/dev/drbdN`.
         device: PhysicalDevice,
         /// How long it may take.

@@ -140,6 +140,14 @@ impl Host {
         Ok(Some(text))
     }
 
+    /// The text of a file that the caller named on his own command line: on this
+    /// machine, whatever the root is.
+    pub fn read_given(&self, path: &Path) -> Result<String> {
+        let machine = Host::new(Path::new("/"), xenstore::Named::default(), self.deadline);
+        let path = std::path::absolute(path).with_context(|| format!("finding {}", path.display()))?;
+        machine.read_text(&path.to_string_lossy())
+    }
+
     /// The names in a directory, sorted; none where there is no such directory.
     pub fn list(&self, path: &str) -> Result<Vec<String>> {
         Ok(self.list_inodes(path)?.into_iter().map(|(name, _)| name).collect())

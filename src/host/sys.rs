@@ -7,6 +7,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::time::TimeValLike;
 use nix::unistd::{ForkResult, Pid};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
 /// Calls `handler` on `number`, without SA_RESTART: a blocked call returns EINTR.
@@ -50,6 +52,22 @@ pub fn fork() -> Result<Option<Pid>> {
             Ok(None)
         }
     }
+}
+
+/// Lets the program that `command` starts die when this process does.
+pub fn dies_with_parent(command: &mut Command) {
+    let parent = nix::unistd::getpid();
+    let tie = move || {
+        // SAFETY: PR_SET_PDEATHSIG takes a signal number and touches no memory.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        match nix::unistd::getppid() == parent {
+            true => Ok(()),
+            false => Err(std::io::ErrorKind::Interrupted.into()),
+        }
+    };
+    // SAFETY: between fork and exec the closure makes two system calls that are
+    // async-signal-safe and allocates nothing.
+    unsafe { command.pre_exec(tie) };
 }
 
 /// Ends a forked child at once, without running what its parent registered for its own end.

@@ -2,7 +2,10 @@
 //!
 //! Decides nothing and reads nothing.
 
+pub mod check;
+mod paint;
 pub mod status;
+mod tree;
 
 use crate::event::{Hotplug, VbdPath};
 use crate::facts::{Backend, Facts};
@@ -18,7 +21,8 @@ pub fn refusal(facts: &Facts, verdict: &Verdict) -> String {
         Ok(target) => target.to_string(),
         Err(_) => "the disk".to_string(),
     };
-    let Some(first) = verdict.findings.first() else {
+    let mut refusals = verdict.refusals();
+    let Some(first) = refusals.next() else {
         return match &facts.major.value() {
             None => format!("refused: {subject}: DRBD's device number is unknown; run: modprobe drbd"),
             Some(_) => {
@@ -26,13 +30,12 @@ pub fn refusal(facts: &Facts, verdict: &Verdict) -> String {
             }
         };
     };
-    let refusal = &first.refusal;
-    let others: Vec<&str> = verdict.findings[1..].iter().map(|finding| finding.rule).collect();
+    let others: Vec<&str> = refusals.map(|finding| finding.rule).collect();
     let others = match others.is_empty() {
         true => String::new(),
         false => format!("; also: {}", others.join(", ")),
     };
-    format!("refused: {subject}: {} [{}]; {}{others}", refusal.message, first.rule, refusal.remedy)
+    format!("refused: {subject}: {} [{}]; {}{others}", first.found.message, first.rule, first.found.remedy)
 }
 
 /// The guest of a backend directory, by name where it has one.

@@ -1,13 +1,17 @@
 //! Only UpToDate data may become a guest's disk.
 
-use super::{Judgement, Rule, refuse, refuse_for_now};
+use super::{Check, Group, Judgement, Rule, Severity, refuse, refuse_for_now};
 use crate::facts::{DiskState, Facts};
 
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "disk-state",
+    group: Group::Replication,
+    severity: Severity::Refuse,
+    fixed: false,
     reason: "a local disk that is not UpToDate is missing, old, or half of a resync: the guest would see old or mixed data, or lose its disk with the network",
-    check,
+    remedy: "bring the newest data here: drbdadm connect RESOURCE, and let the resync finish; or start the guest on the peer",
+    check: Check::Volume(check),
 };
 
 fn check(facts: &Facts) -> Judgement {
@@ -17,11 +21,12 @@ fn check(facts: &Facts) -> Judgement {
     let name = &resource.name;
     let message = format!("the disk of {name} volume {} on this node is {}", volume.number, volume.disk);
     match &volume.disk {
-        DiskState::UpToDate => Judgement::Pass,
+        // diskless speaks of the last.
+        DiskState::UpToDate | DiskState::Diskless => Judgement::Pass,
         DiskState::Attaching | DiskState::Negotiating => {
             refuse_for_now(message, format!("wait until it is UpToDate, see: drbdadm dstate {name}"))
         }
-        DiskState::Diskless | DiskState::Detaching | DiskState::Failed => {
+        DiskState::Detaching | DiskState::Failed => {
             refuse(message, format!("see to the disk below it, then run: drbdadm attach {name}"))
         }
         DiskState::Inconsistent => refuse(

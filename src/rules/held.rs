@@ -1,13 +1,17 @@
 //! A device mapper, md or LVM device on top of the volume writes to it too.
 
-use super::{Judgement, Rule, refuse, unknown};
+use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
 use crate::facts::{Facts, Known};
 
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "held",
+    group: Group::Use,
+    severity: Severity::Refuse,
+    fixed: true,
     reason: "a device stacked on the volume in this domain can write to it behind the guest's back",
-    check,
+    remedy: "take the stacked device down, and keep LVM away from DRBD devices with global_filter",
+    check: Check::Volume(check),
 };
 
 fn check(facts: &Facts) -> Judgement {

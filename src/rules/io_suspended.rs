@@ -1,14 +1,18 @@
 //! Frozen I/O: the guest's first read would never return, and neither would
 //! the close of its device.
 
-use super::{Judgement, Rule, refuse};
+use super::{Check, Group, Judgement, Rule, Severity, refuse};
 use crate::facts::Facts;
 
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "io-suspended",
+    group: Group::Replication,
+    severity: Severity::Refuse,
+    fixed: false,
     reason: "a guest on a resource whose I/O is frozen hangs at its first read and cannot be taken down",
-    check,
+    remedy: "find out why it is frozen with: drbdadm status RESOURCE",
+    check: Check::Volume(check),
 };
 
 fn check(facts: &Facts) -> Judgement {

@@ -1,35 +1,101 @@
 //! When a guest may have a volume, and why not.
 //!
 //! Pure: a rule reads [`Facts`] and nothing else. To add a rule: a file
-//! `src/rules/its_id.rs` with its reason, its check and its decision table,
-//! its line in [`ALL`], its paragraph in the README, and one scenario in which
-//! it refuses and one in which it does not.
+//! `src/rules/its_id.rs` with its reason, its remedy, its check and its rows in
+//! `tests/`, its line in [`ALL`], its row in the README, and one scenario in
+//! which it fires and one in which it does not.
 
+mod al_updates_off;
+mod barrier_era;
+mod cache_view;
+mod data_integrity_alg;
 mod disk_state;
+mod disk_timeout;
+mod diskless;
+mod flush_probe;
 mod held;
 mod io_suspended;
+mod md_flushes_off;
 mod mounted;
+mod on_io_error;
+mod on_no_data;
 mod other_guest;
+mod peer_durability_unknown;
 mod peer_primary;
+mod protocol;
 mod resource_name;
 mod resource_unknown;
+mod sendpage;
+pub mod side;
 mod standalone;
 mod swap;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod volume;
+mod write_order_downgraded;
+mod write_order_drain;
+mod write_order_none;
+
+pub use verdict::{Finding, Verdict, evaluate};
 
 use crate::facts::Facts;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use side::{Peer, Side};
 
-/// One reason not to give a volume to a guest.
+/// One thing that can stand against giving a volume to a guest.
 pub struct Rule {
     /// Its name, which never changes.
     pub id: &'static str,
+    /// What it protects.
+    pub group: Group,
+    /// How grave it is, unless the settings say otherwise.
+    pub severity: Severity,
+    /// Whether no setting can lower it: what it refuses destroys data for certain.
+    pub fixed: bool,
     /// Why it exists, in one sentence.
     pub reason: &'static str,
+    /// What to do when it fires, in general.
+    pub remedy: &'static str,
     /// Looks at the facts.
-    pub check: fn(&Facts) -> Judgement,
+    pub check: Check,
+}
+
+/// What a rule protects; the parts of design.md section 6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Group {
+    /// The device is free for one guest.
+    Use,
+    /// One writer, on the newest data.
+    Replication,
+    /// A flush means something, on both nodes.
+    Durability,
+    /// The guest's configuration goes through this gate at all.
+    Configuration,
+}
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// To know.
+    Info,
+    /// To mend; the guest starts.
+    Warn,
+    /// The guest does not start.
+    Refuse,
+}
+
+/// What a rule looks at, each time it is asked.
+#[derive(Clone, Copy)]
+pub enum Check {
+    /// The volume and everything around it, once.
+    Volume(fn(&Facts) -> Judgement),
+    /// One node's half of the volume: this node's, and each peer's as it last told. Roles swap.
+    Side(fn(&Side) -> Judgement),
+    /// One connection and what its peer last said.
+    Peer(fn(&Peer) -> Judgement),
 }
 
 /// What a rule says of some facts.
@@ -38,39 +104,28 @@ pub enum Judgement {
     /// There is nothing against it, or the rule has nothing to look at
     /// because an earlier one refuses already.
     Pass,
-    /// It refuses.
-    Refuse(Refusal),
+    /// Something stands against it.
+    Found(Found),
 }
 
-/// Why a rule refuses.
+/// What a rule has found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Refusal {
+pub struct Found {
     /// What is wrong: a clause with the names, lower case.
     pub message: String,
     /// What to do about it: a clause with the command.
     pub remedy: String,
+    /// The device on the node that it is about, where it is about one, by kernel name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
     /// Whether it could not be found out, rather than being known to be wrong.
     pub unknown: bool,
     /// Whether it may pass by itself within seconds, so that waiting is worth it.
+    #[serde(skip)]
     pub heals: bool,
-}
-
-/// A refusal and the rule it comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// The rule's id.
-    pub rule: &'static str,
-    /// What it says.
-    #[serde(flatten)]
-    pub refusal: Refusal,
-}
-
-/// Whether the guest may have the volume. An empty list of findings is a yes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[must_use]
-pub struct Verdict {
-    /// Every reason against it, in the order of [`ALL`].
-    pub findings: Vec<Finding>,
+    /// How grave this case can be at most, whatever the rule's severity.
+    #[serde(skip)]
+    pub at_most: Severity,
 }
 
 /// Every rule; a rule may rely on those before it.
@@ -86,41 +141,62 @@ pub const ALL: &[Rule] = &[
     swap::RULE,
     held::RULE,
     other_guest::RULE,
+    barrier_era::RULE,
+    diskless::RULE,
+    write_order_none::RULE,
+    write_order_downgraded::RULE,
+    write_order_drain::RULE,
+    md_flushes_off::RULE,
+    al_updates_off::RULE,
+    cache_view::RULE,
+    protocol::RULE,
+    flush_probe::RULE,
+    peer_durability_unknown::RULE,
+    disk_timeout::RULE,
+    data_integrity_alg::RULE,
+    sendpage::RULE,
+    on_io_error::RULE,
+    on_no_data::RULE,
 ];
 
-/// Asks every rule.
-pub fn evaluate(facts: &Facts) -> Verdict {
-    let finding = |rule: &Rule| match (rule.check)(facts) {
-        Judgement::Pass => None,
-        Judgement::Refuse(refusal) => Some(Finding { rule: rule.id, refusal }),
-    };
-    Verdict { findings: ALL.iter().filter_map(finding).collect() }
+/// The rule of that name.
+pub fn find(id: &str) -> Option<&'static Rule> {
+    ALL.iter().find(|rule| rule.id == id)
 }
 
-impl Verdict {
-    /// Whether nothing stands against it.
-    pub fn allows(&self) -> bool {
-        self.findings.is_empty()
+impl Judgement {
+    /// The same, about one device of the node.
+    fn about(self, device: &str) -> Judgement {
+        match self {
+            Judgement::Found(found) => Judgement::Found(Found { device: Some(device.into()), ..found }),
+            Judgement::Pass => Judgement::Pass,
+        }
     }
 
-    /// Whether everything that stands against it may pass by itself.
-    pub fn heals(&self) -> bool {
-        !self.allows() && self.findings.iter().all(|finding| finding.refusal.heals)
+    /// The same, as no more than `severity`.
+    fn at_most(self, severity: Severity) -> Judgement {
+        match self {
+            Judgement::Found(found) => Judgement::Found(Found { at_most: severity, ..found }),
+            Judgement::Pass => Judgement::Pass,
+        }
     }
 }
 
-/// A refusal for what is known to be wrong.
+fn found(message: String, remedy: String) -> Found {
+    Found { message, remedy, device: None, unknown: false, heals: false, at_most: Severity::Refuse }
+}
+
+/// A finding of what is known to be wrong.
 fn refuse(message: String, remedy: String) -> Judgement {
-    Judgement::Refuse(Refusal { message, remedy, unknown: false, heals: false })
+    Judgement::Found(found(message, remedy))
 }
 
-/// A refusal for what may pass by itself.
+/// A finding of what may pass by itself.
 fn refuse_for_now(message: String, remedy: String) -> Judgement {
-    Judgement::Refuse(Refusal { message, remedy, unknown: false, heals: true })
+    Judgement::Found(Found { heals: true, ..found(message, remedy) })
 }
 
-/// A refusal for what could not be found out.
+/// A finding of what could not be found out.
 fn unknown(what: &str, why: &str, remedy: String) -> Judgement {
-    let message = format!("{what} is unknown: {why}");
-    Judgement::Refuse(Refusal { message, remedy, unknown: true, heals: false })
+    Judgement::Found(Found { unknown: true, ..found(format!("{what} is unknown: {why}"), remedy) })
 }

@@ -1,11 +1,18 @@
 //! A file system that two kernels write is destroyed.
 
-use super::{Judgement, Rule, refuse, unknown};
+use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
 use crate::facts::{Facts, Known};
 
 /// The rule.
-pub const RULE: Rule =
-    Rule { id: "mounted", reason: "a device that is mounted in this domain has a writer already", check };
+pub const RULE: Rule = Rule {
+    id: "mounted",
+    group: Group::Use,
+    severity: Severity::Refuse,
+    fixed: true,
+    reason: "a device that is mounted in this domain has a writer already",
+    remedy: "run: umount on the mount point",
+    check: Check::Volume(check),
+};
 
 fn check(facts: &Facts) -> Judgement {
     let Some(volume) = facts.volume() else { return Judgement::Pass };

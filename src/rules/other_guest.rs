@@ -1,13 +1,17 @@
 //! Another guest of this host has the volume.
 
-use super::{Judgement, Rule, refuse, refuse_for_now, unknown};
+use super::{Check, Group, Judgement, Rule, Severity, refuse, refuse_for_now, unknown};
 use crate::facts::{Facts, Known, User};
 
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "other-guest",
+    group: Group::Use,
+    severity: Severity::Refuse,
+    fixed: true,
     reason: "two guests on one volume destroy each other's data; Xen's own check for it does nothing in Xen 4.7 to 4.16",
-    check,
+    remedy: "shut the other guest down, or give this guest another resource",
+    check: Check::Volume(check),
 };
 
 fn check(facts: &Facts) -> Judgement {

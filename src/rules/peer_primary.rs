@@ -1,13 +1,17 @@
 //! The peer is Primary: two hosts would write the same blocks.
 
-use super::{Judgement, Rule, refuse_for_now};
+use super::{Check, Group, Judgement, Rule, Severity, refuse_for_now};
 use crate::facts::{Facts, Role};
 
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "peer-primary",
+    group: Group::Replication,
+    severity: Severity::Refuse,
+    fixed: true,
     reason: "a resource that is Primary on another node is in use there, and a second writer destroys the data",
-    check,
+    remedy: "shut down the guest on the other node, or if there is none run there: drbdadm secondary RESOURCE",
+    check: Check::Volume(check),
 };
 
 fn check(facts: &Facts) -> Judgement {

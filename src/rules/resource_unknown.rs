@@ -1,13 +1,17 @@
 //! A resource that is configured in a file but not brought up has no device.
 
-use super::{Judgement, Rule, refuse, unknown};
+use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
 use crate::facts::{Facts, Known};
 
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "resource-unknown",
+    group: Group::Use,
+    severity: Severity::Refuse,
+    fixed: true,
     reason: "DRBD's kernel module must know the resource: the file alone gives no device",
-    check,
+    remedy: "run: drbdadm up RESOURCE",
+    check: Check::Volume(check),
 };
 
 fn check(facts: &Facts) -> Judgement {

@@ -1,14 +1,18 @@
 //! StandAlone means that this node has stopped trying to reach its peer: after a
 //! split brain, or because somebody said so. Nothing replicates.
 
-use super::{Judgement, Rule, refuse};
+use super::{Check, Group, Judgement, Rule, Severity, refuse};
 use crate::facts::{ConnectionState, Facts};
 
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "standalone",
+    group: Group::Replication,
+    severity: Severity::Refuse,
+    fixed: false,
     reason: "a StandAlone resource replicates nothing, and what is written to it splits the data from the peer's",
-    check,
+    remedy: "look for a split brain with dmesg; when there is none run: drbdadm connect RESOURCE",
+    check: Check::Volume(check),
 };
 
 fn check(facts: &Facts) -> Judgement {

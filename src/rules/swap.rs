@@ -1,11 +1,18 @@
 //! Swap space of this domain is not a disk for a guest.
 
-use super::{Judgement, Rule, refuse, unknown};
+use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
 use crate::facts::{Facts, Known};
 
 /// The rule.
-pub const RULE: Rule =
-    Rule { id: "swap", reason: "a device that this domain swaps to has a writer already", check };
+pub const RULE: Rule = Rule {
+    id: "swap",
+    group: Group::Use,
+    severity: Severity::Refuse,
+    fixed: true,
+    reason: "a device that this domain swaps to has a writer already",
+    remedy: "run: swapoff on the device",
+    check: Check::Volume(check),
+};
 
 fn check(facts: &Facts) -> Judgement {
     let Some(volume) = facts.volume() else { return Judgement::Pass };

@@ -1,12 +1,13 @@
 //! The rules as decision tables: what each says of one changed fact.
 
 use super::*;
+use crate::config::Settings;
 use crate::facts::storage::*;
 use crate::facts::*;
 use crate::target::Target;
 
-/// A resource in good order: Secondary on both nodes, connected, UpToDate, nobody on it.
-fn good() -> Facts {
+/// A resource in good order: Secondary on both nodes, connected, UpToDate.
+fn healthy() -> Resource {
     let volume = Volume {
         number: 0,
         minor: 3,
@@ -40,6 +41,20 @@ fn good() -> Facts {
             disk: DiskState::UpToDate,
         }],
     };
+    Resource {
+        name: "r0".into(),
+        source: Source::Kernel,
+        role: Role::Secondary,
+        suspended: Suspended { user: false, no_data: false, fencing: false, quorum: false },
+        write_ordering: Known::Is(WriteOrdering::Flush),
+        on_no_data: Known::Is(OnNoData::IoError),
+        volumes: vec![volume],
+        connections: vec![connection],
+    }
+}
+
+/// The same with nobody on it, and a guest that wants it.
+fn good() -> Facts {
     Facts {
         node: node("a"),
         now: 1_000_000,
@@ -51,16 +66,7 @@ fn good() -> Facts {
             vm: Some("/vm/1".into()),
         })),
         target: Target::parse(b"r0"),
-        resource: Known::Is(Some(Resource {
-            name: "r0".into(),
-            source: Source::Kernel,
-            role: Role::Secondary,
-            suspended: Suspended { user: false, no_data: false, fencing: false, quorum: false },
-            write_ordering: Known::Is(WriteOrdering::Flush),
-            on_no_data: Known::Is(OnNoData::IoError),
-            volumes: vec![volume],
-            connections: vec![connection],
-        })),
+        resource: Known::Is(Some(healthy())),
         major: Known::Is(147),
         vbds: Known::Is(Vec::new()),
         users: Known::Is(Vec::new()),
@@ -69,9 +75,21 @@ fn good() -> Facts {
         holders: Known::Is(Vec::new()),
         claim: Known::Is(None),
         devices: devices(),
-        peers: Known::Is(Vec::new()),
+        peers: Known::Is(vec![answer()]),
         last_flush: Known::Unknown("it was not asked".into()),
     }
+}
+
+/// What the peer says: the same as here.
+fn answer() -> PeerAnswer {
+    let facts = NodeFacts {
+        version: FACTS_VERSION,
+        at: 999_000,
+        node: node("b"),
+        resources: Known::Is(vec![healthy()]),
+        devices: devices(),
+    };
+    PeerAnswer { peer: "b".into(), connections: vec!["10.0.0.2:7792".into()], at: 999_000, facts }
 }
 
 /// A host on which a flush means something.
@@ -126,6 +144,20 @@ fn resource(facts: &mut Facts) -> &mut Resource {
     }
 }
 
+fn answered(facts: &mut Facts) -> &mut PeerAnswer {
+    match &mut facts.peers {
+        Known::Is(answers) => &mut answers[0],
+        Known::Unknown(_) => panic!("no peer"),
+    }
+}
+
+fn peer_resource(facts: &mut Facts) -> &mut Resource {
+    match &mut answered(facts).facts.resources {
+        Known::Is(resources) => &mut resources[0],
+        Known::Unknown(_) => panic!("no resource"),
+    }
+}
+
 fn disk(state: DiskState) -> impl Fn(&mut Facts) {
     move |facts| resource(facts).volumes[0].disk = state.clone()
 }
@@ -143,31 +175,42 @@ fn params(text: &'static str) -> impl Fn(&mut Facts) {
 }
 
 fn second_volume(facts: &mut Facts) {
-    let volumes = &mut resource(facts).volumes;
-    volumes.push(Volume { number: 1, minor: 4, ..volumes[0].clone() });
+    let add = |volumes: &mut Vec<Volume>| {
+        volumes.push(Volume { number: 1, minor: 4, ..volumes[0].clone() });
+    };
+    add(&mut resource(facts).volumes);
+    add(&mut peer_resource(facts).volumes);
+    let drbd = facts.devices["drbd3"].clone();
+    facts.devices.insert("drbd4".into(), drbd.clone());
+    answered(facts).facts.devices.insert("drbd4".into(), drbd);
 }
 
 fn users(user: User) -> impl Fn(&mut Facts) {
     move |facts| facts.users = Known::Is(vec![user.clone()])
 }
 
-/// The one rule that refuses after `change`, with a `?` for what is unknown and a `~` for what may heal.
+/// The rules that fire after `change`: what does not refuse with its severity, a `?` for what is
+/// unknown and a `~` for what may heal.
 fn after(change: impl Fn(&mut Facts)) -> String {
     let mut facts = good();
     change(&mut facts);
     let mark = |finding: &Finding| {
-        let refusal = &finding.refusal;
-        let mark = if refusal.unknown {
-            "?"
-        } else if refusal.heals {
-            "~"
-        } else {
-            ""
+        let found = &finding.found;
+        let grave = match finding.severity {
+            Severity::Refuse => "",
+            Severity::Warn => "warn:",
+            Severity::Info => "info:",
         };
-        assert!(!refusal.message.is_empty() && !refusal.remedy.is_empty());
-        format!("{}{mark}", finding.rule)
+        let mark = match (found.unknown, found.heals) {
+            (true, _) => "?",
+            (_, true) => "~",
+            _ => "",
+        };
+        assert!(!found.message.is_empty() && !found.remedy.is_empty());
+        assert!(!found.message.contains(".,") && !found.message.ends_with('.'), "{}", found.message);
+        format!("{grave}{}{mark}", finding.rule)
     };
-    evaluate(&facts).findings.iter().map(mark).collect::<Vec<_>>().join(" ")
+    evaluate(&facts, &Settings::default()).findings.iter().map(mark).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -196,7 +239,7 @@ fn decision_tables() {
     assert_eq!(after(disk(DiskState::Inconsistent)), "disk-state");
     assert_eq!(after(disk(DiskState::Outdated)), "disk-state");
     assert_eq!(after(disk(DiskState::Consistent)), "disk-state");
-    assert_eq!(after(disk(DiskState::Diskless)), "disk-state");
+    assert_eq!(after(disk(DiskState::Diskless)), "diskless");
     assert_eq!(after(disk(DiskState::Failed)), "disk-state");
     assert_eq!(after(disk(DiskState::Attaching)), "disk-state~");
     assert_eq!(after(disk(DiskState::Negotiating)), "disk-state~");

@@ -1,11 +1,18 @@
 //! A resource may have several volumes, each a disk of its own.
 
-use super::{Judgement, Rule, refuse};
+use super::{Check, Group, Judgement, Rule, Severity, refuse};
 use crate::facts::Facts;
 
 /// The rule.
-pub const RULE: Rule =
-    Rule { id: "volume", reason: "one disk of a guest is one volume: which one must be certain", check };
+pub const RULE: Rule = Rule {
+    id: "volume",
+    group: Group::Use,
+    severity: Severity::Refuse,
+    fixed: true,
+    reason: "one disk of a guest is one volume: which one must be certain",
+    remedy: "name the volume in the disk line: target=RESOURCE/VOLUME",
+    check: Check::Volume(check),
+};
 
 fn check(facts: &Facts) -> Judgement {
     let (Ok(target), Some(Some(resource))) = (&facts.target, facts.resource.value()) else {

@@ -1,0 +1,102 @@
+//! The dry run: what an add would say now, and why, without changing anything.
+//!
+//! It gathers and judges as an add does, and stops there. The one thing that it
+//! writes is its own notebook: what the peers have said.
+
+mod peers;
+mod subject;
+
+pub use subject::{Answer, Subject};
+
+use crate::config::Settings;
+use crate::facts::{FACTS_VERSION, Known, NodeFacts, Resource};
+use crate::gather;
+use crate::host::{Deadline, Host};
+use crate::report::{check as report, one_line};
+use crate::target::Target;
+use anyhow::{Context, Result, bail};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long everything together may take; peers are asked within it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What is asked.
+pub struct Question {
+    /// Resources, volumes (`RES/VOL`) and paths of domain configurations.
+    pub subjects: Vec<String>,
+    /// Every resource and every domain configuration below /etc/xen.
+    pub all: bool,
+    /// Files with what peers say of themselves.
+    pub peer_facts: Vec<PathBuf>,
+    /// Whether to answer as JSON.
+    pub json: bool,
+}
+
+/// Answers on stdout and returns the exit code.
+///
+/// The error comes with its exit code: 2 for a wrong question, 3 for no answer.
+pub fn run(host: &mut Host, question: &Question, settings: &Settings) -> Result<i32, (i32, anyhow::Error)> {
+    host.set_deadline(Deadline::after(PATIENCE));
+    let given = question.peer_facts.iter().map(|path| given(host, path));
+    let given = given.collect::<Result<Vec<_>>>().map_err(|error| (2, error))?;
+    let resources = Known::from(gather::resources(host, None, gather::Reach::Anything));
+    let mut machine = Machine::look(host, settings, resources, given);
+    let subjects = subject::all(&mut machine, question)?;
+    match question.json {
+        true => println!("{}", report::json(&subjects)),
+        false => print!("{}", report::text(&subjects, std::io::stdout().is_terminal())),
+    }
+    Ok(subjects.iter().map(|subject| subject.answer).max().unwrap_or(Answer::Allowed).exit_code())
+}
+
+fn given(host: &Host, path: &std::path::Path) -> Result<NodeFacts> {
+    let text = host.read_given(path)?;
+    gather::peers::parse(&text).with_context(|| path.display().to_string())
+}
+
+/// Prints everything gathered of this host, or of the resources that are named.
+pub fn facts(host: &mut Host, names: &[String], json: bool, settings: &Settings) -> Result<i32> {
+    host.set_deadline(Deadline::after(PATIENCE));
+    let mut facts = gather::node_facts(host, settings);
+    if let (false, Known::Is(resources)) = (names.is_empty(), &mut facts.resources) {
+        for name in names {
+            Target::parse(name.as_bytes()).map_err(|why| anyhow::anyhow!("{}: {why}", one_line(name)))?;
+            if !resources.iter().any(|resource| resource.name == *name) {
+                bail!("DRBD has no resource {name} up; run: drbdadm up {name}");
+            }
+        }
+        resources.retain(|resource| names.contains(&resource.name));
+        facts.keep_devices_of_resources();
+    }
+    debug_assert_eq!(facts.version, FACTS_VERSION);
+    match json {
+        true => println!("{}", serde_json::to_string_pretty(&facts).context("writing the facts")?),
+        false => print!("{}", report::facts(&facts)),
+    }
+    Ok(if matches!(facts.resources, Known::Unknown(_)) { 3 } else { 0 })
+}
+
+/// What every subject is judged on: the host, read once.
+pub(crate) struct Machine<'a> {
+    host: &'a mut Host,
+    settings: &'a Settings,
+    resources: Known<Vec<Resource>>,
+    peers: peers::Peers,
+}
+
+impl<'a> Machine<'a> {
+    fn look(
+        host: &'a mut Host,
+        settings: &'a Settings,
+        mut resources: Known<Vec<Resource>>,
+        given: Vec<NodeFacts>,
+    ) -> Machine<'a> {
+        let mut peers = peers::Peers::new(given);
+        if let Known::Is(resources) = &mut resources {
+            resources.iter_mut().for_each(|resource| peers.name(host, resource));
+        }
+        Machine { host, settings, resources, peers }
+    }
+}

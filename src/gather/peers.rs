@@ -1,0 +1,84 @@
+//! What the peers say of themselves: asked for by a dry run, kept for the starts of guests.
+//!
+//! A start never asks: the peer may be down, and ssh waits longer than Xen does.
+
+use crate::config::AskPeer;
+use crate::facts::{FACTS_VERSION, NodeFacts, PeerAnswer, Resource};
+use crate::host::{Host, program};
+use anyhow::{Context, Result, ensure};
+use std::time::Duration;
+
+/// How long a peer may take to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// No answer is larger: a host with a thousand resources stays far below it.
+const LARGEST: usize = 16 << 20;
+
+/// Where the last answers about a resource are. The name has been checked.
+fn path(resource: &str) -> String {
+    format!("/var/lib/block-drbd/peers/{resource}.json")
+}
+
+/// What the peers of a resource said when they were last asked; nothing when they never were.
+pub fn kept(host: &Host, resource: &str) -> Result<Vec<PeerAnswer>> {
+    let path = path(resource);
+    let Some(text) = host.read_optional(&path)? else { return Ok(Vec::new()) };
+    let answers: Vec<PeerAnswer> = serde_json::from_str(&text)
+        .with_context(|| format!("{path} cannot be understood; run: block-drbd check {resource}"))?;
+    answers.iter().try_for_each(|answer| known_version(&answer.facts)).context(path)?;
+    Ok(answers)
+}
+
+/// Keeps what the peers of a resource have said.
+pub fn keep(host: &mut Host, resource: &str, answers: &[PeerAnswer]) -> Result<()> {
+    let path = path(resource);
+    let text = serde_json::to_string(answers).with_context(|| format!("writing {path}"))?;
+    host.write(&path, &text)
+}
+
+/// Asks a peer.
+pub fn ask(host: &Host, name: &str, how: &AskPeer) -> Result<NodeFacts> {
+    let deadline = host.deadline().at_most(PATIENCE);
+    let command = how.command();
+    let output = program::run(command, deadline, LARGEST)
+        .with_context(|| format!("asking {name} with {:?}", command.join(" ")))?;
+    let facts = parse(&output).with_context(|| format!("the answer of {name}"))?;
+    let is = facts.node.host.value().map_or("", String::as_str);
+    ensure!(
+        is == name,
+        "the host that was asked for {name} calls itself {is:?}; mend [peers.{name}] command"
+    );
+    Ok(facts)
+}
+
+/// Reads the output of `block-drbd facts --json`.
+pub fn parse(text: &str) -> Result<NodeFacts> {
+    let facts: NodeFacts =
+        serde_json::from_str(text).context("it is not the output of block-drbd facts --json")?;
+    known_version(&facts)?;
+    Ok(facts)
+}
+
+fn known_version(facts: &NodeFacts) -> Result<()> {
+    let version = facts.version;
+    ensure!(
+        version == FACTS_VERSION,
+        "facts of version {version}, this program knows version {FACTS_VERSION}"
+    );
+    Ok(())
+}
+
+/// Of what a peer said, the part about one resource, with the connections that lead to it.
+pub fn about(
+    resource: &Resource,
+    peer: &str,
+    connections: Vec<String>,
+    at: u64,
+    facts: &NodeFacts,
+) -> PeerAnswer {
+    let mut facts = facts.clone();
+    if let crate::facts::Known::Is(resources) = &mut facts.resources {
+        resources.retain(|other| other.name == resource.name);
+    }
+    facts.keep_devices_of_resources();
+    PeerAnswer { peer: peer.to_string(), connections, at, facts }
+}

@@ -1,0 +1,143 @@
+//! The answer of a dry run: verdict, write path, findings; as text or as JSON.
+//!
+//! The JSON is a promise (tests/fixtures/check.json holds it); the text is for people.
+
+use super::tree::{self, Node};
+use super::{one_line, paint::Paint};
+use crate::check::{Answer, Subject};
+use crate::facts::{Facts, Known, NodeFacts};
+use crate::rules::{self, Finding, Severity};
+use serde::Serialize;
+use std::fmt::Write;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    version: u32,
+    verdict: Answer,
+    subjects: Vec<SubjectJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct SubjectJson<'a> {
+    name: &'a str,
+    verdict: Answer,
+    findings: &'a [Finding],
+}
+
+/// `{"version":1,"verdict":…,"subjects":[…]}` on one line.
+pub fn json(subjects: &[Subject]) -> String {
+    let verdict = subjects.iter().map(|subject| subject.answer).max().unwrap_or(Answer::Allowed);
+    let subjects = subjects.iter().map(|subject| SubjectJson {
+        name: &subject.name,
+        verdict: subject.answer,
+        findings: &subject.findings,
+    });
+    let document = Document { version: 1, verdict, subjects: subjects.collect() };
+    serde_json::to_string(&document)
+        .unwrap_or_else(|error| format!("{{\"version\":1,\"error\":\"{error}\"}}"))
+}
+
+/// The same for people; in colour on a terminal.
+pub fn text(subjects: &[Subject], terminal: bool) -> String {
+    let paint = Paint::new(terminal);
+    let parts: Vec<String> = subjects.iter().map(|subject| subject_text(subject, &paint)).collect();
+    match parts.is_empty() {
+        true => "nothing to check: DRBD has no resource up\n".into(),
+        false => parts.join("\n"),
+    }
+}
+
+fn subject_text(subject: &Subject, paint: &Paint) -> String {
+    let mut text = format!("{}\n", verdict_line(subject, paint));
+    for root in write_paths(subject) {
+        text.push('\n');
+        text += &tree::draw(&root, paint);
+    }
+    for finding in by_severity(&subject.findings) {
+        text.push('\n');
+        text += &finding_text(finding, paint);
+    }
+    text
+}
+
+fn verdict_line(subject: &Subject, paint: &Paint) -> String {
+    let name = one_line(&subject.name);
+    let count = |severity| subject.findings.iter().filter(|finding| finding.severity == severity).count();
+    let warnings = match count(Severity::Warn) {
+        0 => String::new(),
+        1 => ", 1 warning".into(),
+        more => format!(", {more} warnings"),
+    };
+    let word = match subject.answer {
+        Answer::Allowed => paint.good("allowed"),
+        Answer::Unknown => paint.bad("unknown"),
+        Answer::Refused => paint.bad("refused"),
+    };
+    let first =
+        by_severity(&subject.findings).into_iter().find(|finding| finding.severity == Severity::Refuse);
+    match first {
+        None => format!("{word}: {name}{warnings}"),
+        Some(first) => {
+            format!("{word}: {name}: {} [{}]{warnings}", one_line(&first.found.message), first.rule)
+        }
+    }
+}
+
+/// What refuses comes first, and what is known before what is not.
+fn by_severity(findings: &[Finding]) -> Vec<&Finding> {
+    let mut findings: Vec<&Finding> = findings.iter().collect();
+    findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.found.unknown));
+    findings
+}
+
+fn finding_text(finding: &Finding, paint: &Paint) -> String {
+    let word = match finding.severity {
+        Severity::Refuse => paint.bad("refuse"),
+        Severity::Warn => paint.doubtful("warn"),
+        Severity::Info => "info".into(),
+    };
+    let mut text = format!("{word} {}: {}\n", finding.rule, one_line(&finding.found.message));
+    if let Some(rule) = rules::find(finding.rule) {
+        let _ = writeln!(text, "  why: {}", rule.reason);
+    }
+    let _ = writeln!(text, "  do:  {}", one_line(&finding.found.remedy));
+    if let Some(reason) = &finding.lowered {
+        let _ = writeln!(text, "  lowered by the settings: {}", one_line(reason));
+    }
+    text
+}
+
+fn write_paths(subject: &Subject) -> Vec<Node> {
+    let path = |facts: &Facts| tree::write_path(facts, &subject.findings);
+    subject.volumes.iter().filter_map(path).collect()
+}
+
+/// What `block-drbd facts` prints without `--json`: the hosts and the stacks, for people.
+pub fn facts(facts: &NodeFacts) -> String {
+    let node = &facts.node;
+    let known = |value: &Known<String>| match value {
+        Known::Is(text) => one_line(text),
+        Known::Unknown(why) => format!("unknown ({})", one_line(why)),
+    };
+    let xen = match &node.xen {
+        Known::Is((major, minor)) => format!("{major}.{minor}"),
+        Known::Unknown(why) => format!("unknown ({})", one_line(why)),
+    };
+    let mut text = format!(
+        "host {}\nkernel {}\nxen {xen}\ndrbd {}\n",
+        known(&node.host),
+        known(&node.kernel),
+        known(&node.drbd)
+    );
+    match &facts.resources {
+        Known::Unknown(why) => {
+            let _ = writeln!(text, "resources unknown: {}", one_line(why));
+        }
+        Known::Is(resources) => {
+            for resource in resources {
+                text += &tree::draw(&tree::resource(resource, node, &facts.devices), &Paint::new(false));
+            }
+        }
+    }
+    text
+}

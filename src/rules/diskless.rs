@@ -1,0 +1,45 @@
+//! A volume without a disk here, or without one on the peer.
+
+use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use crate::facts::{ConnectionState, DiskState, Facts};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "diskless",
+    group: Group::Durability,
+    severity: Severity::Refuse,
+    fixed: false,
+    reason: "a diskless Primary answers a flush at once and does nothing: what the guest has flushed is in the peer's cache only (shown by the lab: flush-lost-diskless)",
+    remedy: "see to the disk below the volume, then run: drbdadm attach RESOURCE",
+    check: Check::Volume(check),
+};
+
+fn check(facts: &Facts) -> Judgement {
+    let (Some(Some(resource)), Some(volume)) = (facts.resource.value(), facts.volume()) else {
+        return Judgement::Pass;
+    };
+    let (name, number) = (&resource.name, volume.number);
+    if volume.disk == DiskState::Diskless {
+        return refuse(
+            format!("{name} volume {number} has no disk on this node, so that a flush does nothing"),
+            format!("see to the disk below it, then run: drbdadm attach {name}"),
+        );
+    }
+    let without_disk = resource.connections.iter().find(|connection| {
+        let here = |volume: &&crate::facts::PeerVolume| volume.number == number;
+        let volume = connection.peer_volumes.iter().find(here);
+        connection.state == ConnectionState::Connected
+            && volume.is_some_and(|volume| volume.disk == DiskState::Diskless)
+    });
+    match without_disk {
+        None => Judgement::Pass,
+        Some(connection) => refuse(
+            format!(
+                "{name} volume {number} has no disk on the peer {}: there is no second copy",
+                connection.peer
+            ),
+            format!("on {} see to the disk below it, then run: drbdadm attach {name}", connection.peer),
+        )
+        .at_most(Severity::Warn),
+    }
+}

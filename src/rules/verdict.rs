@@ -1,0 +1,88 @@
+//! All rules asked, with the severity that the settings give them.
+
+use super::side::{Peer, Side};
+use super::{ALL, Check, Found, Judgement, Rule, Severity};
+use crate::config::Settings;
+use crate::facts::Facts;
+use serde::Serialize;
+
+/// What a rule has found, and how grave it is here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The rule's id.
+    pub rule: &'static str,
+    /// How grave it is.
+    pub severity: Severity,
+    /// The node that it is about, where it is about one.
+    pub node: Option<String>,
+    /// What it says.
+    #[serde(flatten)]
+    pub found: Found,
+    /// Why the administrator has lowered the rule, where he has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lowered: Option<String>,
+}
+
+/// Whether the guest may have the volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[must_use]
+pub struct Verdict {
+    /// Everything found, in the order of [`ALL`].
+    pub findings: Vec<Finding>,
+}
+
+/// Asks every rule about a volume, on this node and on every peer that has told.
+pub fn evaluate(facts: &Facts, settings: &Settings) -> Verdict {
+    let sides = Side::all(facts);
+    let peers = Peer::all(facts, settings);
+    let resource = facts.target.as_ref().ok().map(|target| target.resource.as_str());
+    let mut findings = Vec::new();
+    for rule in ALL {
+        let asked: Vec<(Option<&str>, Judgement)> = match rule.check {
+            Check::Volume(check) => vec![(None, check(facts))],
+            Check::Side(check) => sides.iter().map(|side| (Some(side.name), check(side))).collect(),
+            Check::Peer(check) => peers.iter().map(|peer| (Some(peer.name()), check(peer))).collect(),
+        };
+        for (node, judgement) in asked {
+            findings.extend(finding(rule, node, judgement, resource, settings));
+        }
+    }
+    Verdict { findings }
+}
+
+/// Puts the severity to what a rule says of a resource.
+pub fn finding(
+    rule: &Rule,
+    node: Option<&str>,
+    judgement: Judgement,
+    resource: Option<&str>,
+    settings: &Settings,
+) -> Option<Finding> {
+    let Judgement::Found(found) = judgement else { return None };
+    let (severity, lowered) = settings.severity(rule, resource);
+    let severity = severity.min(found.at_most);
+    let node = node.map(str::to_string);
+    Some(Finding { rule: rule.id, severity, node, found, lowered })
+}
+
+impl Verdict {
+    /// What stands against it, in the order of [`ALL`].
+    pub fn refusals(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Refuse)
+    }
+
+    /// Whether nothing stands against it.
+    pub fn allows(&self) -> bool {
+        self.refusals().next().is_none()
+    }
+
+    /// Whether nothing is known to be wrong, and something could not be found out.
+    pub fn is_unknown(&self) -> bool {
+        !self.allows() && self.refusals().all(|finding| finding.found.unknown)
+    }
+
+    /// Whether everything that stands against it may pass by itself.
+    pub fn heals(&self) -> bool {
+        !self.allows() && self.refusals().all(|finding| finding.found.heals)
+    }
+}
