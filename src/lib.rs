@@ -14,6 +14,7 @@ pub mod gather;
 pub mod handlers;
 pub mod host;
 pub mod hotplug;
+pub mod place;
 pub mod report;
 pub mod rules;
 pub mod target;
