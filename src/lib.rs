@@ -12,6 +12,7 @@ pub mod config;
 pub mod event;
 pub mod facts;
 pub mod gather;
+pub mod guest;
 pub mod handlers;
 pub mod host;
 pub mod hotplug;

@@ -4,6 +4,7 @@
 //! [`Known::Unknown`] with its reason.
 
 pub mod claims;
+pub mod domu;
 pub mod drbd;
 pub mod node;
 pub mod peers;

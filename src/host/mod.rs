@@ -18,12 +18,14 @@ mod sys;
 pub mod syslog;
 pub mod xenstore;
 
+use crate::place::{Mistake, Place};
 use anyhow::{Context, Result, bail};
 use std::cell::{OnceCell, RefCell};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, DirEntryExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 use std::time::{Duration, Instant, SystemTime};
 
 pub use deadline::{Deadline, Stop};
@@ -131,11 +133,12 @@ impl Host {
             Err(error) => return Err(error).with_context(|| format!("opening {path}")),
         };
         // Room for all of a usual file: growing from nothing reads 32 bytes at a time.
-        let mut text = String::with_capacity(4096);
-        file.take(LARGEST_FILE + 1).read_to_string(&mut text).with_context(|| format!("reading {path}"))?;
-        if text.len() as u64 > LARGEST_FILE {
+        let mut bytes = Vec::with_capacity(4096);
+        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).with_context(|| format!("reading {path}"))?;
+        if bytes.len() as u64 > LARGEST_FILE {
             bail!("{path} is larger than {} MiB", LARGEST_FILE >> 20);
         }
+        let mut text = String::from_utf8(bytes).map_err(|error| not_text(path, &error))?;
         text.truncate(text.trim_end_matches('\n').len());
         Ok(Some(text))
     }
@@ -239,4 +242,10 @@ impl Host {
         std::thread::sleep(moment.min(left));
         self.deadline.remaining().map(|_| ())
     }
+}
+
+fn not_text(path: &str, error: &FromUtf8Error) -> anyhow::Error {
+    let shown = String::from_utf8_lossy(error.as_bytes());
+    let place = Place::of(&shown, error.utf8_error().valid_up_to());
+    Mistake::at(place, "it is not UTF-8 text").in_file(path, &shown)
 }

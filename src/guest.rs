@@ -1,0 +1,146 @@
+//! What a domain configuration says, as plain data.
+//!
+//! Only what the rules on domain configurations need. Nothing here reads or
+//! judges anything. A setting that Python code may have changed is
+//! [`Known::Unknown`], never its default.
+
+use crate::facts::Known;
+use crate::place::Place;
+use serde::Serialize;
+
+/// One domain configuration: a file that `xl create` or `xm create` is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct GuestConfig {
+    /// The file.
+    pub path: String,
+    /// `name`.
+    pub name: Known<Option<String>>,
+    /// `type`, else `builder`, else PV, which is xl's default on x86.
+    pub kind: Known<GuestKind>,
+    /// `bootloader`, such as pygrub: it reads the guest's disk in dom0 before the guest runs.
+    pub bootloader: Known<Option<String>>,
+    /// `kernel`.
+    pub kernel: Known<Option<String>>,
+    /// `cmdline`: the whole kernel command line; xl then ignores `root` and `extra`.
+    pub cmdline: Known<Option<String>>,
+    /// `root`: the kernel's `root=`.
+    pub root: Known<Option<String>>,
+    /// `extra`: the rest of the kernel command line.
+    pub extra: Known<Option<String>>,
+    /// `device_model_stubdomain_override`: whether qemu runs in a domain of its own.
+    pub stubdomain: Known<Option<bool>>,
+    /// `disk`, in order; empty where the file has none.
+    pub disks: Known<Vec<ConfigDisk>>,
+    /// What was read and not understood, in order.
+    pub not_evaluated: Vec<NotEvaluated>,
+}
+
+/// How the guest is virtualised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GuestKind {
+    /// Paravirtualised.
+    Pv,
+    /// In a hardware container, without qemu.
+    Pvh,
+    /// A full machine; qemu emulates its disks too.
+    Hvm,
+    /// Another word.
+    Other(String),
+}
+
+/// Python code in a configuration. xl refuses a file that has any; xm ran it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct NotEvaluated {
+    /// Where its statement begins.
+    pub place: Place,
+    /// One clause that names the setting or the word.
+    pub what: String,
+}
+
+/// One element of `disk` (xl-disk-configuration(5)).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ConfigDisk {
+    /// The element as written, its escapes resolved.
+    pub text: String,
+    /// Where its first quote stands.
+    pub place: Place,
+    /// What the backend is to open, or what `script` is given; empty for an empty CD drive.
+    pub target: String,
+    /// `script=`, or what the prefixes `drbd:`, `iscsi:`, `nbd:` and `enbd:` stand for.
+    pub script: Option<String>,
+    /// The guest's name of the disk. `None` only where `target=` swallowed the
+    /// rest of the line; xl refuses a disk without one.
+    pub vdev: Option<String>,
+    /// What the guest may do.
+    pub access: Access,
+    /// The format of the image.
+    pub format: Format,
+    /// The domain that serves the disk; `None` is dom0.
+    pub backend: Option<String>,
+    /// What serves the disk there; `None` lets libxl choose.
+    pub backendtype: Option<BackendType>,
+    /// Whether it is a CD drive.
+    pub cdrom: bool,
+    /// Whether COLO replicates it.
+    pub colo: bool,
+    /// The deprecated prefixes as written (`phy:`, `tap:aio:`).
+    pub prefix: Option<String>,
+}
+
+impl ConfigDisk {
+    /// The words that `target=` swallowed because it was not the last: it takes
+    /// the rest of the line, and a target without its name holds no comma.
+    pub fn swallowed(&self) -> Vec<&str> {
+        self.target.split(',').skip(1).map(str::trim).collect()
+    }
+}
+
+/// What a guest may do with a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// `r`, `ro`; always for a CD drive.
+    ReadOnly,
+    /// `w`, `rw`.
+    ReadWrite,
+    /// `w!`: xm then skips the check that nobody else uses the device. xl refuses the word.
+    Forced,
+}
+
+/// The format of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// None: the bytes of the disk.
+    Raw,
+    /// qemu's first.
+    Qcow,
+    /// qemu's second.
+    Qcow2,
+    /// Microsoft's.
+    Vhd,
+    /// qemu's third.
+    Qed,
+    /// A CD drive without a disc.
+    Empty,
+}
+
+/// What serves a disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendType {
+    /// blkback, in the kernel. The only one that runs a script.
+    Phy,
+    /// blktap.
+    Tap,
+    /// qemu.
+    Qdisk,
+    /// A virtio program that the toolstack does not start.
+    Standalone,
+    /// Another word; the xl of this writing refuses it.
+    Other(String),
+}
