@@ -6,6 +6,7 @@
 
 use crate::facts::Known;
 use crate::place::Place;
+use crate::target::Target;
 use serde::Serialize;
 
 /// One domain configuration: a file that `xl create` or `xm create` is given.
@@ -143,4 +144,118 @@ pub enum BackendType {
     Standalone,
     /// Another word; the xl of this writing refuses it.
     Other(String),
+}
+
+/// Everything about a domain configuration that the rules look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct GuestFacts {
+    /// The configuration.
+    pub config: GuestConfig,
+    /// The hypervisor's version, which is that of the toolstack.
+    pub xen: Known<(u32, u32)>,
+    /// What stands at /etc/xen/scripts/block-drbd.
+    pub script: Known<Script>,
+    /// `run_hotplug_scripts` of xl.conf, where it is set.
+    pub run_hotplug_scripts: Known<Option<bool>>,
+    /// DRBD's volumes on this host.
+    pub volumes: Known<Vec<DrbdVolume>>,
+    /// Which other configurations have disks on the same resources.
+    pub others: Vec<SharedWith>,
+}
+
+/// The hotplug script that is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Script {
+    /// There is none.
+    Missing,
+    /// It cannot be executed.
+    NotExecutable,
+    /// It begins with `#!`: drbd-utils' own shell script.
+    Shell,
+    /// A program.
+    Program,
+}
+
+/// A volume of this host, by all that a disk line may call it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DrbdVolume {
+    /// Its resource.
+    pub resource: String,
+    /// Its number there.
+    pub number: u32,
+    /// N of /dev/drbdN.
+    pub minor: u32,
+    /// The devices below it that hold its data and meta data, without /dev/.
+    pub below: Vec<String>,
+}
+
+/// Another configuration on the same resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SharedWith {
+    /// The resource.
+    pub resource: String,
+    /// The other file.
+    pub path: String,
+}
+
+/// Where a disk line leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeadsTo<'a> {
+    /// Through this program; the target, or what is wrong with it.
+    Gate(Result<Target, String>),
+    /// Past this program to a DRBD device; which volume it is, where that is known.
+    Drbd(Option<&'a DrbdVolume>),
+    /// Below a DRBD device, behind its back.
+    BelowDrbd(&'a DrbdVolume),
+    /// To something else, which DRBD does not replicate.
+    Elsewhere,
+    /// A CD drive.
+    Cdrom,
+}
+
+/// The name of this program as a hotplug script.
+pub const SCRIPT: &str = "block-drbd";
+
+impl GuestFacts {
+    /// Where a disk of the configuration leads.
+    pub fn leads_to(&self, disk: &ConfigDisk) -> LeadsTo<'_> {
+        let script = disk.script.as_deref().map(|script| script.rsplit('/').next().unwrap_or(script));
+        if script == Some(SCRIPT) {
+            return LeadsTo::Gate(Target::parse(disk.target.as_bytes()));
+        }
+        if disk.cdrom {
+            return LeadsTo::Cdrom;
+        }
+        let device = disk.target.strip_prefix("/dev/").unwrap_or(&disk.target);
+        let volumes = || self.volumes.value().into_iter().flatten();
+        if device.starts_with("drbd") {
+            return LeadsTo::Drbd(volumes().find(|volume| volume.is_called(device)));
+        }
+        if disk.script.is_some() {
+            return match volumes().find(|volume| volume.resource == disk.target) {
+                Some(volume) => LeadsTo::Drbd(Some(volume)),
+                None => LeadsTo::Elsewhere,
+            };
+        }
+        let device = device.strip_prefix("mapper/").unwrap_or(device);
+        match volumes().find(|volume| volume.below.iter().any(|below| below == device)) {
+            Some(volume) => LeadsTo::BelowDrbd(volume),
+            None => LeadsTo::Elsewhere,
+        }
+    }
+}
+
+impl DrbdVolume {
+    /// Whether `device`, without /dev/, is a name of it: `drbd3`, `drbd/by-res/NAME` or `drbd/by-res/NAME/0`.
+    fn is_called(&self, device: &str) -> bool {
+        let DrbdVolume { resource, number, minor, .. } = self;
+        device == format!("drbd{minor}")
+            || device == format!("drbd_{resource}")
+            || device == format!("drbd/by-res/{resource}/{number}")
+            || (*number == 0 && device == format!("drbd/by-res/{resource}"))
+    }
 }

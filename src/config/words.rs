@@ -1,7 +1,7 @@
 //! The values of settings that check themselves while they are read, so that the
 //! error stands at their place in the file.
 
-use crate::rules::{self, Group, Rule, Severity};
+use crate::rules::{self, Rule, Severity};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use std::collections::BTreeMap;
@@ -172,8 +172,7 @@ fn forbidden(rule: &Rule, level: &Level) -> Option<String> {
     if rule.fixed {
         return Some(format!("{id} cannot be lowered: what it refuses destroys data for certain"));
     }
-    let loses_data = rule.group != Group::Configuration;
-    (loses_data && level.reason.is_none()).then(|| {
+    level.reason.is_none().then(|| {
         format!("lowering {id} can lose data: write why, as {id} = {{ severity = \"…\", reason = \"…\" }}")
     })
 }

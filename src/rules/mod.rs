@@ -6,14 +6,19 @@
 //! which it fires and one in which it does not.
 
 mod al_updates_off;
+mod backend;
 mod barrier_era;
+mod bypass;
 mod cache_view;
 mod data_integrity_alg;
+pub mod disk_line;
 mod disk_state;
 mod disk_timeout;
 mod diskless;
 mod flush_probe;
+mod guest_barrier_off;
 mod held;
+mod hvm_era;
 mod io_suspended;
 mod md_flushes_off;
 mod mounted;
@@ -23,23 +28,30 @@ mod other_guest;
 mod peer_durability_unknown;
 mod peer_primary;
 mod protocol;
+mod pygrub_era;
 mod resource_name;
 mod resource_unknown;
+mod script;
 mod sendpage;
+mod shared_between_configs;
 pub mod side;
 mod standalone;
 mod swap;
+mod target_options;
 #[cfg(test)]
 mod tests;
+mod unreplicated_disk;
 mod verdict;
 mod volume;
 mod write_order_downgraded;
 mod write_order_drain;
 mod write_order_none;
 
-pub use verdict::{Finding, Verdict, evaluate};
+pub use verdict::{Finding, Verdict, evaluate, evaluate_guest};
 
 use crate::facts::Facts;
+use crate::guest::GuestFacts;
+use disk_line::DiskLine;
 use serde::{Deserialize, Serialize};
 use side::{Peer, Side};
 
@@ -96,6 +108,10 @@ pub enum Check {
     Side(fn(&Side) -> Judgement),
     /// One connection and what its peer last said.
     Peer(fn(&Peer) -> Judgement),
+    /// One disk of a domain configuration.
+    Disk(fn(&DiskLine) -> Judgement),
+    /// A domain configuration, once.
+    Guest(fn(&GuestFacts) -> Judgement),
 }
 
 /// What a rule says of some facts.
@@ -157,6 +173,15 @@ pub const ALL: &[Rule] = &[
     sendpage::RULE,
     on_io_error::RULE,
     on_no_data::RULE,
+    bypass::RULE,
+    target_options::RULE,
+    backend::RULE,
+    script::RULE,
+    pygrub_era::RULE,
+    hvm_era::RULE,
+    guest_barrier_off::RULE,
+    unreplicated_disk::RULE,
+    shared_between_configs::RULE,
 ];
 
 /// The rule of that name.

@@ -1,9 +1,11 @@
 //! All rules asked, with the severity that the settings give them.
 
+use super::disk_line::DiskLine;
 use super::side::{Peer, Side};
 use super::{ALL, Check, Found, Judgement, Rule, Severity};
 use crate::config::Settings;
 use crate::facts::Facts;
+use crate::guest::GuestFacts;
 use serde::Serialize;
 
 /// What a rule has found, and how grave it is here.
@@ -42,6 +44,7 @@ pub fn evaluate(facts: &Facts, settings: &Settings) -> Verdict {
             Check::Volume(check) => vec![(None, check(facts))],
             Check::Side(check) => sides.iter().map(|side| (Some(side.name), check(side))).collect(),
             Check::Peer(check) => peers.iter().map(|peer| (Some(peer.name()), check(peer))).collect(),
+            Check::Disk(_) | Check::Guest(_) => Vec::new(),
         };
         for (node, judgement) in asked {
             findings.extend(finding(rule, node, judgement, resource, settings));
@@ -50,8 +53,25 @@ pub fn evaluate(facts: &Facts, settings: &Settings) -> Verdict {
     Verdict { findings }
 }
 
+/// Asks every rule about a domain configuration; its volumes are asked about one by one.
+pub fn evaluate_guest(guest: &GuestFacts, settings: &Settings) -> Verdict {
+    let lines = DiskLine::all(guest);
+    let mut findings = Vec::new();
+    for rule in ALL {
+        match rule.check {
+            Check::Disk(check) => {
+                let of = |line: &DiskLine| finding(rule, None, check(line), line.resource(), settings);
+                findings.extend(lines.iter().filter_map(of));
+            }
+            Check::Guest(check) => findings.extend(finding(rule, None, check(guest), None, settings)),
+            Check::Volume(_) | Check::Side(_) | Check::Peer(_) => {}
+        }
+    }
+    Verdict { findings }
+}
+
 /// Puts the severity to what a rule says of a resource.
-pub fn finding(
+fn finding(
     rule: &Rule,
     node: Option<&str>,
     judgement: Judgement,

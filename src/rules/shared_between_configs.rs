@@ -1,0 +1,24 @@
+//! Two configurations on one resource.
+
+use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use crate::guest::GuestFacts;
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "shared-between-configs",
+    group: Group::Configuration,
+    severity: Severity::Warn,
+    fixed: false,
+    reason: "of two guests on one resource only one can ever run, and somebody will try to start the other",
+    remedy: "give each guest a resource of its own, or remove the old configuration",
+    check: Check::Guest(check),
+};
+
+fn check(guest: &GuestFacts) -> Judgement {
+    match guest.others.first() {
+        None => Judgement::Pass,
+        Some(other) => {
+            refuse(format!("{} is a disk of {} too", other.resource, other.path), RULE.remedy.into())
+        }
+    }
+}
