@@ -4,6 +4,7 @@ use crate::config::Settings;
 use crate::facts::{Facts, Known};
 use crate::handlers::release;
 use crate::host::{Deadline, Host, lock};
+use crate::report;
 use crate::report::status::{self, Line};
 use crate::target::Target;
 use crate::{act, gather, hotplug, rules};
@@ -113,14 +114,13 @@ fn facts_of(host: &Host, name: &str) -> Facts {
     gather::facts_of(host, None, Known::Unknown("no backend is concerned".into()), target, resource)
 }
 
-/// Prints the rules, or one with its reason.
-pub fn rules(id: Option<&str>) -> Result<i32> {
+/// Prints the rules with the severity in force, or one with its reason and its remedy.
+pub fn rules(id: Option<&str>, settings: &Settings) -> Result<i32> {
     match id {
-        None => rules::ALL.iter().for_each(|rule| println!("{:<18} {}", rule.id, rule.reason)),
+        None => rules::ALL.iter().for_each(|rule| println!("{}", report::rules::line(rule, settings))),
         Some(id) => {
-            let rule = rules::ALL.iter().find(|rule| rule.id == id);
-            let rule = rule.with_context(|| format!("there is no rule {id}; run: block-drbd rules"))?;
-            println!("{}: {}", rule.id, rule.reason);
+            let unknown = || format!("there is no rule {}; run: block-drbd rules", report::one_line(id));
+            print!("{}", report::rules::explained(rules::find(id).with_context(unknown)?, settings));
         }
     }
     Ok(0)

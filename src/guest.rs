@@ -220,31 +220,52 @@ pub enum LeadsTo<'a> {
 /// The name of this program as a hotplug script.
 pub const SCRIPT: &str = "block-drbd";
 
-impl GuestFacts {
-    /// Where a disk of the configuration leads.
-    pub fn leads_to(&self, disk: &ConfigDisk) -> LeadsTo<'_> {
-        let script = disk.script.as_deref().map(|script| script.rsplit('/').next().unwrap_or(script));
+impl ConfigDisk {
+    /// Where the disk leads on a host with these volumes.
+    pub fn leads_to<'a>(&self, volumes: &'a [DrbdVolume]) -> LeadsTo<'a> {
+        let script = self.script.as_deref().map(|script| script.rsplit('/').next().unwrap_or(script));
         if script == Some(SCRIPT) {
-            return LeadsTo::Gate(Target::parse(disk.target.as_bytes()));
+            return LeadsTo::Gate(Target::parse(self.target.as_bytes()));
         }
-        if disk.cdrom {
+        if self.cdrom {
             return LeadsTo::Cdrom;
         }
-        let device = disk.target.strip_prefix("/dev/").unwrap_or(&disk.target);
-        let volumes = || self.volumes.value().into_iter().flatten();
+        let device = self.target.strip_prefix("/dev/").unwrap_or(&self.target);
         if device.starts_with("drbd") {
-            return LeadsTo::Drbd(volumes().find(|volume| volume.is_called(device)));
+            return LeadsTo::Drbd(volumes.iter().find(|volume| volume.is_called(device)));
         }
-        if disk.script.is_some() {
-            return match volumes().find(|volume| volume.resource == disk.target) {
+        if script.is_some() {
+            return match volumes.iter().find(|volume| volume.resource == self.target) {
                 Some(volume) => LeadsTo::Drbd(Some(volume)),
                 None => LeadsTo::Elsewhere,
             };
         }
         let device = device.strip_prefix("mapper/").unwrap_or(device);
-        match volumes().find(|volume| volume.below.iter().any(|below| below == device)) {
+        match volumes.iter().find(|volume| volume.below.iter().any(|below| below == device)) {
             Some(volume) => LeadsTo::BelowDrbd(volume),
             None => LeadsTo::Elsewhere,
+        }
+    }
+}
+
+impl LeadsTo<'_> {
+    /// The volume that it leads to, where that is known.
+    pub fn target(&self) -> Option<Target> {
+        match self {
+            LeadsTo::Gate(Ok(target)) => Some(target.clone()),
+            LeadsTo::Drbd(Some(volume)) => {
+                Some(Target { resource: volume.resource.clone(), volume: Some(volume.number) })
+            }
+            _ => None,
+        }
+    }
+
+    /// The resource that it leads to, where that is known.
+    pub fn resource(&self) -> Option<&str> {
+        match self {
+            LeadsTo::Gate(Ok(target)) => Some(&target.resource),
+            LeadsTo::Drbd(Some(volume)) | LeadsTo::BelowDrbd(volume) => Some(&volume.resource),
+            _ => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::handlers::{Plan, Step, add, remove};
 use crate::host::lock::{self, Lock};
 use crate::host::syslog::{self, Level};
 use crate::host::{Deadline, Host};
-use crate::rules::{self, Verdict};
+use crate::rules::{self, Severity, Verdict};
 use crate::target::Target;
 use crate::{gather, report};
 use anyhow::Result;
@@ -160,6 +160,10 @@ fn tell(host: &Host, event: &Hotplug, handled: &Handled, verbose: bool) {
     let line = report::one_line(&text);
     let times = report::times(&host.times(), host.elapsed());
     let vbd = &event.vbd;
+    for finding in handled.verdict.findings.iter().filter(|finding| finding.severity != Severity::Refuse) {
+        let level = if finding.severity == Severity::Warn { Level::Warning } else { Level::Info };
+        syslog::write(host, level, &report::finding(finding));
+    }
     syslog::write(
         host,
         level,

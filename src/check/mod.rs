@@ -3,6 +3,7 @@
 //! It gathers and judges as an add does, and stops there. The one thing that it
 //! writes is its own notebook: what the peers have said.
 
+mod guest;
 mod peers;
 mod subject;
 
@@ -87,6 +88,11 @@ pub(crate) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
+    /// The resource of that name, where DRBD has it up.
+    fn resource(&self, name: &str) -> Option<Resource> {
+        self.resources.value()?.iter().find(|resource| resource.name == name).cloned()
+    }
+
     fn look(
         host: &'a mut Host,
         settings: &'a Settings,

@@ -1,8 +1,9 @@
 //! One thing that a dry run is asked about, and the answer.
 
-use super::{Machine, Question};
+use super::{Machine, Question, guest};
 use crate::facts::{Facts, Known, Resource};
-use crate::gather;
+use crate::gather::{self, toolstack};
+use crate::guest::GuestFacts;
 use crate::rules::{self, Finding, Severity};
 use crate::target::Target;
 use anyhow::anyhow;
@@ -30,6 +31,8 @@ pub struct Subject {
     pub findings: Vec<Finding>,
     /// The volumes that it is about.
     pub volumes: Vec<Facts>,
+    /// The configuration that it is about, where it is one.
+    pub guest: Option<GuestFacts>,
 }
 
 impl Answer {
@@ -53,31 +56,41 @@ impl Answer {
     }
 }
 
-/// Judges everything that is asked about.
+/// Judges everything that is asked about. The error comes with its exit code.
 pub fn all(machine: &mut Machine, question: &Question) -> Result<Vec<Subject>, (i32, anyhow::Error)> {
     let mut subjects = Vec::new();
+    let mut paths = Vec::new();
     if question.all {
         let resources = match &machine.resources {
             Known::Is(resources) => resources.clone(),
             Known::Unknown(why) => return Err((3, anyhow!("{why}"))),
         };
-        for resource in &resources {
-            subjects.extend(of_resource(machine, resource));
-        }
+        subjects.extend(resources.iter().flat_map(|resource| of_resource(machine, resource)));
+        paths.extend(toolstack::configurations(machine.host).map_err(|error| (3, error))?);
     }
     for word in &question.subjects {
+        if is_path(word) {
+            paths.push(machine.host.given_path(word).map_err(|error| (2, error))?);
+            continue;
+        }
         let target = Target::parse(word.as_bytes())
             .map_err(|why| (2, anyhow!("{}: {why}", crate::report::one_line(word))))?;
         subjects.extend(of_target(machine, target));
     }
+    subjects.extend(guest::all(machine, &paths).map_err(|error| (2, error))?);
     Ok(subjects)
+}
+
+/// Whether a word is the path of a configuration; a resource has no such name.
+fn is_path(word: &str) -> bool {
+    let volume =
+        word.split_once('/').is_some_and(|(_, number)| number.bytes().all(|byte| byte.is_ascii_digit()));
+    word.ends_with(".cfg") || (word.contains('/') && !volume)
 }
 
 /// One subject a volume, unless one volume is named.
 fn of_target(machine: &mut Machine, target: Target) -> Vec<Subject> {
-    let named =
-        |resources: &Vec<Resource>| resources.iter().find(|other| other.name == target.resource).cloned();
-    match (machine.resources.value().and_then(named), target.volume) {
+    match (machine.resource(&target.resource), target.volume) {
         (Some(resource), None) => of_resource(machine, &resource),
         (resource, _) => vec![of_volume(machine, target, resource)],
     }
@@ -98,7 +111,7 @@ fn of_volume(machine: &mut Machine, target: Target, resource: Option<Resource>) 
     let name = target.to_string();
     let facts = volume_facts(machine, target, resource);
     let findings = rules::evaluate(&facts, machine.settings).findings;
-    Subject { name, answer: Answer::of(&findings), findings, volumes: vec![facts] }
+    Subject { name, answer: Answer::of(&findings), findings, volumes: vec![facts], guest: None }
 }
 
 /// The facts about a volume, with what its peers say now.

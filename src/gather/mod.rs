@@ -11,6 +11,7 @@ pub mod peers;
 pub mod probes;
 pub mod sharing;
 pub mod storage;
+pub mod toolstack;
 pub mod usage;
 pub mod vbd;
 

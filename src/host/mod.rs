@@ -23,7 +23,7 @@ use anyhow::{Context, Result, bail};
 use std::cell::{OnceCell, RefCell};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, DirEntryExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, DirEntryExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 use std::time::{Duration, Instant, SystemTime};
@@ -44,6 +44,14 @@ pub struct Host {
     xenstore_named: xenstore::Named,
     xenstore: OnceCell<Xenstore>,
     genl: Genl,
+}
+
+/// The beginning of a program.
+pub struct Program {
+    /// Its first bytes, at most 64.
+    pub first_bytes: Vec<u8>,
+    /// Whether anybody may execute it.
+    pub executable: bool,
 }
 
 impl Host {
@@ -143,12 +151,44 @@ impl Host {
         Ok(Some(text))
     }
 
+    /// A path that the caller named on his own command line, as one of the root's: on the
+    /// machine itself it is relative to where he stands, and in a directory to that.
+    pub fn given_path(&self, path: &str) -> Result<String> {
+        if self.root != Path::new("/") {
+            return Ok(format!("/{}", path.trim_start_matches('/')));
+        }
+        let path = std::path::absolute(path).with_context(|| format!("finding {path}"))?;
+        path.into_os_string().into_string().map_err(|path| anyhow::anyhow!("{path:?} is not text"))
+    }
+
     /// The text of a file that the caller named on his own command line: on this
     /// machine, whatever the root is.
     pub fn read_given(&self, path: &Path) -> Result<String> {
         let machine = Host::new(Path::new("/"), xenstore::Named::default(), self.deadline);
         let path = std::path::absolute(path).with_context(|| format!("finding {}", path.display()))?;
         machine.read_text(&path.to_string_lossy())
+    }
+
+    /// Whether the root has that directory at all. What a root that stands for a machine
+    /// lacks is unknown; what the machine itself lacks is not there.
+    pub fn is_whole(&self, directory: &str) -> bool {
+        self.root == Path::new("/") || self.path(directory).is_dir()
+    }
+
+    /// A program by its path: how it begins and whether it may be executed; `None` where there is none.
+    pub fn program(&self, path: &str) -> Result<Option<Program>> {
+        let read = || -> std::io::Result<Program> {
+            let file = fs::File::open(self.path(path))?;
+            let executable = file.metadata()?.permissions().mode() & 0o111 != 0;
+            let mut first_bytes = Vec::new();
+            file.take(64).read_to_end(&mut first_bytes)?;
+            Ok(Program { first_bytes, executable })
+        };
+        match read() {
+            Ok(program) => Ok(Some(program)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("opening {path}")),
+        }
     }
 
     /// The names in a directory, sorted; none where there is no such directory.

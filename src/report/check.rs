@@ -2,10 +2,11 @@
 //!
 //! The JSON is a promise (tests/fixtures/check.json holds it); the text is for people.
 
+use super::paint::Paint;
 use super::tree::{self, Node};
-use super::{one_line, paint::Paint};
+use super::{one_line, path};
 use crate::check::{Answer, Subject};
-use crate::facts::{Facts, Known, NodeFacts};
+use crate::facts::{Known, NodeFacts};
 use crate::rules::{self, Finding, Severity};
 use serde::Serialize;
 use std::fmt::Write;
@@ -52,6 +53,9 @@ fn subject_text(subject: &Subject, paint: &Paint) -> String {
     for root in write_paths(subject) {
         text.push('\n');
         text += &tree::draw(&root, paint);
+    }
+    for note in subject.guest.iter().flat_map(|guest| &guest.config.not_evaluated) {
+        let _ = write!(text, "\nnot evaluated: line {}: {}\n", note.place.line, one_line(&note.what));
     }
     for finding in by_severity(&subject.findings) {
         text.push('\n');
@@ -108,8 +112,11 @@ fn finding_text(finding: &Finding, paint: &Paint) -> String {
 }
 
 fn write_paths(subject: &Subject) -> Vec<Node> {
-    let path = |facts: &Facts| tree::write_path(facts, &subject.findings);
-    subject.volumes.iter().filter_map(path).collect()
+    let Subject { findings, volumes, .. } = subject;
+    match &subject.guest {
+        Some(guest) => vec![path::of_guest(guest, volumes, findings)],
+        None => volumes.iter().filter_map(|facts| path::of_volume(facts, findings)).collect(),
+    }
 }
 
 /// What `block-drbd facts` prints without `--json`: the hosts and the stacks, for people.
@@ -135,7 +142,7 @@ pub fn facts(facts: &NodeFacts) -> String {
         }
         Known::Is(resources) => {
             for resource in resources {
-                text += &tree::draw(&tree::resource(resource, node, &facts.devices), &Paint::new(false));
+                text += &tree::draw(&path::of_resource(resource, &facts.devices), &Paint::new(false));
             }
         }
     }

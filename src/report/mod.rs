@@ -4,12 +4,14 @@
 
 pub mod check;
 mod paint;
+mod path;
+pub mod rules;
 pub mod status;
 mod tree;
 
 use crate::event::{Hotplug, VbdPath};
 use crate::facts::{Backend, Facts};
-use crate::rules::Verdict;
+use crate::rules::{Finding, Verdict};
 use std::time::Duration;
 
 /// libxl prints what it finds in `hotplug-error`; xenstore takes 4096 bytes, a reader much less.
@@ -36,6 +38,24 @@ pub fn refusal(facts: &Facts, verdict: &Verdict) -> String {
         false => format!("; also: {}", others.join(", ")),
     };
     format!("refused: {subject}: {} [{}]; {}{others}", first.found.message, first.rule, first.found.remedy)
+}
+
+/// A finding as one line of the log, the resource first.
+pub fn finding(finding: &Finding) -> String {
+    let field = |name: &str, value: &Option<String>| {
+        value.as_ref().map(|value| format!(" {name}={value}")).unwrap_or_default()
+    };
+    let lowered = finding.lowered.as_ref().map(|reason| format!(" (lowered: {reason})")).unwrap_or_default();
+    let line = format!(
+        "resource={} rule={} severity={:?}{}: {}; {}{lowered}",
+        finding.resource.as_deref().unwrap_or("none"),
+        finding.rule,
+        finding.severity,
+        field("node", &finding.node),
+        finding.found.message,
+        finding.found.remedy
+    );
+    one_line(&line)
 }
 
 /// The guest of a backend directory, by name where it has one.

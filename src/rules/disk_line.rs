@@ -18,7 +18,8 @@ impl<'a> DiskLine<'a> {
     /// Every disk of the configuration, where they are known.
     pub fn all(guest: &'a GuestFacts) -> Vec<DiskLine<'a>> {
         let disks = guest.config.disks.value().into_iter().flatten();
-        disks.map(|disk| DiskLine { guest, disk, leads_to: guest.leads_to(disk) }).collect()
+        let volumes = guest.volumes.value().map_or(&[][..], Vec::as_slice);
+        disks.map(|disk| DiskLine { guest, disk, leads_to: disk.leads_to(volumes) }).collect()
     }
 
     /// How a message calls it: `disk xvda (line 5)`.
@@ -29,11 +30,7 @@ impl<'a> DiskLine<'a> {
 
     /// The resource that it leads to, where that is known.
     pub fn resource(&self) -> Option<&str> {
-        match &self.leads_to {
-            LeadsTo::Gate(Ok(target)) => Some(&target.resource),
-            LeadsTo::Drbd(Some(volume)) | LeadsTo::BelowDrbd(volume) => Some(&volume.resource),
-            _ => None,
-        }
+        self.leads_to.resource()
     }
 
     /// Whether this program is what Xen calls for it.

@@ -131,7 +131,8 @@ pub struct Found {
     pub message: String,
     /// What to do about it: a clause with the command.
     pub remedy: String,
-    /// The device on the node that it is about, where it is about one, by kernel name.
+    /// The device that it is about, where it is about one: on a node by kernel name, of a
+    /// domain configuration by `vdev`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
     /// Whether it could not be found out, rather than being known to be wrong.

@@ -15,6 +15,8 @@ pub struct Finding {
     pub rule: &'static str,
     /// How grave it is.
     pub severity: Severity,
+    /// The resource or volume that it is about, where it is about one.
+    pub resource: Option<String>,
     /// The node that it is about, where it is about one.
     pub node: Option<String>,
     /// What it says.
@@ -37,7 +39,7 @@ pub struct Verdict {
 pub fn evaluate(facts: &Facts, settings: &Settings) -> Verdict {
     let sides = Side::all(facts);
     let peers = Peer::all(facts, settings);
-    let resource = facts.target.as_ref().ok().map(|target| target.resource.as_str());
+    let target = facts.target.as_ref().ok();
     let mut findings = Vec::new();
     for rule in ALL {
         let asked: Vec<(Option<&str>, Judgement)> = match rule.check {
@@ -47,7 +49,9 @@ pub fn evaluate(facts: &Facts, settings: &Settings) -> Verdict {
             Check::Disk(_) | Check::Guest(_) => Vec::new(),
         };
         for (node, judgement) in asked {
-            findings.extend(finding(rule, node, judgement, resource, settings));
+            let found = finding(rule, judgement, target.map(|target| target.resource.as_str()), settings);
+            let (node, resource) = (node.map(str::to_string), target.map(ToString::to_string));
+            findings.extend(found.map(|found| Finding { node, resource, ..found }));
         }
     }
     Verdict { findings }
@@ -60,20 +64,26 @@ pub fn evaluate_guest(guest: &GuestFacts, settings: &Settings) -> Verdict {
     for rule in ALL {
         match rule.check {
             Check::Disk(check) => {
-                let of = |line: &DiskLine| finding(rule, None, check(line), line.resource(), settings);
+                let of = |line: &DiskLine| finding(rule, about(line, check(line)), line.resource(), settings);
                 findings.extend(lines.iter().filter_map(of));
             }
-            Check::Guest(check) => findings.extend(finding(rule, None, check(guest), None, settings)),
+            Check::Guest(check) => findings.extend(finding(rule, check(guest), None, settings)),
             Check::Volume(_) | Check::Side(_) | Check::Peer(_) => {}
         }
     }
     Verdict { findings }
 }
 
+fn about(line: &DiskLine, judgement: Judgement) -> Judgement {
+    match &line.disk.vdev {
+        Some(vdev) => judgement.about(vdev),
+        None => judgement,
+    }
+}
+
 /// Puts the severity to what a rule says of a resource.
 fn finding(
     rule: &Rule,
-    node: Option<&str>,
     judgement: Judgement,
     resource: Option<&str>,
     settings: &Settings,
@@ -81,8 +91,8 @@ fn finding(
     let Judgement::Found(found) = judgement else { return None };
     let (severity, lowered) = settings.severity(rule, resource);
     let severity = severity.min(found.at_most);
-    let node = node.map(str::to_string);
-    Some(Finding { rule: rule.id, severity, node, found, lowered })
+    let resource = resource.map(str::to_string);
+    Some(Finding { rule: rule.id, severity, resource, node: None, found, lowered })
 }
 
 impl Verdict {

@@ -1,0 +1,45 @@
+//! The rules for people: the list, and one explained.
+
+use crate::config::Settings;
+use crate::rules::{Group, Rule, Severity};
+
+/// One line of the list: the id, how grave it is here, why it exists.
+pub fn line(rule: &Rule, settings: &Settings) -> String {
+    format!("{:<24} {:<7} {}", rule.id, word(settings.severity(rule, None).0), rule.reason)
+}
+
+/// A rule with everything that is to be known of it.
+pub fn explained(rule: &Rule, settings: &Settings) -> String {
+    let (severity, lowered) = settings.severity(rule, None);
+    let changed = match (severity == rule.severity, lowered) {
+        (true, _) => String::new(),
+        (false, Some(reason)) => format!(" (by default {}; lowered: {reason})", word(rule.severity)),
+        (false, None) => format!(" (by default {})", word(rule.severity)),
+    };
+    let fixed = if rule.fixed { "\nno setting can lower it" } else { "" };
+    format!(
+        "{}: {}{changed}, about {}{fixed}\nwhy: {}\ndo:  {}\n",
+        rule.id,
+        word(severity),
+        about(rule.group),
+        rule.reason,
+        rule.remedy
+    )
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "info",
+        Severity::Warn => "warn",
+        Severity::Refuse => "refuse",
+    }
+}
+
+fn about(group: Group) -> &'static str {
+    match group {
+        Group::Use => "who uses the device",
+        Group::Replication => "one writer on the newest data",
+        Group::Durability => "what a flush means",
+        Group::Configuration => "the guest's configuration",
+    }
+}
