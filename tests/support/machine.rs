@@ -37,11 +37,28 @@ impl Machine {
         machine.file("proc/self/mountinfo", "");
         machine.file("proc/swaps", "Filename\n");
         machine.file("proc/drbd", "version: 8.4.11 (api:1/proto:86-101)\n");
+        machine.file("proc/sys/kernel/hostname", "a\n");
+        machine.file("proc/sys/kernel/osrelease", "6.1.0-53-amd64\n");
+        machine.file("sys/module/drbd/parameters/disable_sendpage", "Y\n");
+        machine.disk("vda", "");
+        machine.disk(&format!("drbd{}", machine.device.minor), "vda");
         machine.node();
         let minor = machine.device.minor;
         machine.drbd.with(|model| model.resources.push(Resource::healthy("r0", &[minor])));
         machine.guest(5, 51712, "r0");
         machine
+    }
+
+    /// A block device in sysfs with a volatile cache, on another one or on nothing.
+    fn disk(&self, name: &str, below: &str) {
+        let directory = format!("sys/block/{name}");
+        self.file(&format!("{directory}/queue/write_cache"), "write back\n");
+        self.file(&format!("{directory}/queue/fua"), "0\n");
+        self.file(&format!("{directory}/queue/rotational"), "0\n");
+        match below {
+            "" => fs::create_dir_all(self.path(&format!("{directory}/slaves"))).unwrap(),
+            below => self.file(&format!("{directory}/slaves/{below}"), ""),
+        }
     }
 
     /// Creates the device node, which names the loop device.
