@@ -7,6 +7,7 @@ pub mod claims;
 pub mod drbd;
 pub mod node;
 pub mod sharing;
+pub mod storage;
 pub mod usage;
 pub mod vbd;
 
