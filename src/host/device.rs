@@ -19,6 +19,15 @@ pub fn major(host: &Host, driver: &str) -> Result<u32> {
         .with_context(|| format!("/proc/devices has no block driver {driver}"))
 }
 
+/// The major and minor number of the block device node at `path`, or `None` where
+/// there is no such node. `path` must be free of links, as [`Host::follow`] makes it.
+pub fn number(host: &Host, path: &str) -> Option<(u64, u64)> {
+    let metadata = std::fs::symlink_metadata(host.path(path)).ok()?;
+    let number = metadata.rdev();
+    let is_device = metadata.file_type().is_block_device();
+    is_device.then(|| (nix::sys::stat::major(number), nix::sys::stat::minor(number)))
+}
+
 /// Opens the block device `path` for writing, if it is `major`:`minor`.
 ///
 /// Never creates anything: without the device, a shell's redirection makes a

@@ -11,6 +11,7 @@ pub mod bounded;
 mod deadline;
 pub mod device;
 pub mod genl;
+mod links;
 pub mod lock;
 pub mod program;
 pub mod signals;
@@ -198,18 +199,29 @@ impl Host {
 
     /// The names in a directory with their inode numbers; none where there is no such directory.
     pub fn list_inodes(&self, path: &str) -> Result<Vec<(String, u64)>> {
+        Ok(self.entries(path)?.unwrap_or_default())
+    }
+
+    /// The names in a directory, sorted, or `None` where there is no such directory. A name
+    /// that is not UTF-8 is there too, with U+FFFD for what is not.
+    pub fn list_optional(&self, path: &str) -> Result<Option<Vec<String>>> {
+        let entries = self.entries(path)?;
+        Ok(entries.map(|entries| entries.into_iter().map(|(name, _)| name).collect()))
+    }
+
+    fn entries(&self, path: &str) -> Result<Option<Vec<(String, u64)>>> {
         let entries = match fs::read_dir(self.path(path)) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("listing {path}")),
         };
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.with_context(|| format!("listing {path}"))?;
-            names.extend(entry.file_name().into_string().map(|name| (name, entry.ino())));
+            names.push((entry.file_name().to_string_lossy().into_owned(), entry.ino()));
         }
         names.sort();
-        Ok(names)
+        Ok(Some(names))
     }
 
     /// Whether there is anything at `path`.

@@ -1,0 +1,103 @@
+//! The block devices below DRBD, from `/sys/block` down to the disks.
+//!
+//! Reads each device once and judges nothing: whether a cache is dangerous is
+//! for the rules. Never fails: what cannot be read, or is too much to read, is
+//! [`Known::Unknown`] with its reason, at the device where the way ended.
+
+mod device;
+mod file;
+mod identity;
+mod lookup;
+mod lower;
+mod queue;
+mod scsi;
+mod sysfs;
+
+use crate::facts::storage::{Device, DeviceKind, Devices};
+use crate::facts::{Known, Resource};
+use crate::host::Host;
+use file::Files;
+use lookup::Lookup;
+use std::collections::BTreeMap;
+
+/// No volume stands on more devices than this.
+const MOST_DEVICES: usize = 1000;
+
+/// No stack is higher than this: a partition, RAID, encryption, LVM and bcache are five.
+const HIGHEST_STACK: usize = 64;
+
+/// Every device below the volumes of `resources`, and the DRBD devices themselves
+/// (`drbd3`). Fills in what each volume's data and meta data lie on.
+pub fn look(host: &Host, resources: &mut [Resource]) -> Devices {
+    let lookup = Lookup::new(host);
+    let mut below = BTreeMap::new();
+    for volume in resources.iter_mut().flat_map(|resource| &mut resource.volumes) {
+        below.insert(format!("drbd{}", volume.minor), lower::find(&lookup, volume));
+    }
+    let names: Vec<String> = below.keys().cloned().collect();
+    let mut walk =
+        Walk { host, files: Files::new(&lookup), below, devices: Devices::new(), way: Vec::new(), room: 0 };
+    for name in names {
+        walk.room = MOST_DEVICES;
+        // A DRBD device is refused only where it stands on itself, and then it is there already.
+        let _ = walk.add(&name);
+    }
+    walk.devices
+}
+
+/// One walk down, depth first.
+struct Walk<'a> {
+    host: &'a Host,
+    files: Files<'a>,
+    /// What DRBD itself told of its devices.
+    below: BTreeMap<String, Known<Vec<String>>>,
+    devices: Devices,
+    /// The devices on the way down to here.
+    way: Vec<String>,
+    /// How many devices may still be read for this volume.
+    room: usize,
+}
+
+impl Walk<'_> {
+    /// Adds the device and all below it. The error is why it was not added.
+    fn add(&mut self, name: &str) -> Result<(), String> {
+        sysfs::check_name(name)?;
+        if self.devices.contains_key(name) {
+            return Ok(());
+        }
+        if let Some(start) = self.way.iter().position(|above| above == name) {
+            return Err(format!("{} stands on itself: {name}", self.way[start..].join(" on ")));
+        }
+        if self.way.len() >= HIGHEST_STACK {
+            return Err(format!("{} and more are stacked above {name}", self.way.len()));
+        }
+        if self.room == 0 {
+            return Err(format!("more than {MOST_DEVICES} devices are below {}", self.way[0]));
+        }
+        self.room -= 1;
+        self.way.push(name.to_owned());
+        let device = self.device(name);
+        self.way.pop();
+        self.devices.insert(name.to_owned(), device);
+        Ok(())
+    }
+
+    fn device(&mut self, name: &str) -> Device {
+        let mut device = device::read(self.host, name, &self.files);
+        if let Some(below) = self.below.get(name) {
+            device.below = below.clone();
+        }
+        for lower in device.below.value().cloned().unwrap_or_default() {
+            if let Err(why) = self.add(&lower) {
+                device.below = Known::Unknown(why);
+                break;
+            }
+            if device.kind == DeviceKind::Partition
+                && let Some(disk) = self.devices.get(&lower)
+            {
+                device::share_queue(&mut device, disk);
+            }
+        }
+        device
+    }
+}
