@@ -8,9 +8,12 @@ use crate::facts::storage::{Device, DeviceKind};
 use crate::host::Host;
 use anyhow::{Context, Result, ensure};
 
-/// Reads the device of that name.
-pub fn read(host: &Host, name: &str, files: &Files) -> Device {
-    let Some(place) = sysfs::find(host, name) else { return missing(host, name) };
+/// Reads the device of that name. What it stands on is `told` where DRBD told it.
+pub fn read(host: &Host, name: &str, files: &Files, told: Option<Known<Vec<String>>>) -> Device {
+    let Some(place) = sysfs::find(host, name) else {
+        let device = missing(host, name);
+        return Device { below: told.unwrap_or_else(|| device.below.clone()), ..device };
+    };
     let dir = place.dir.as_str();
     if let Some(disk) = place.disk {
         return partition(disk);
@@ -20,9 +23,10 @@ pub fn read(host: &Host, name: &str, files: &Files) -> Device {
         DeviceKind::Scsi => Known::from(scsi::cache_type(host, name, dir).map(Some)),
         _ => Known::Is(None),
     };
-    let (file, below) = match kind {
-        DeviceKind::Loop => files.of_loop(dir),
-        _ => (None, Known::from(below(host, &kind, dir))),
+    let (file, below) = match (&kind, told) {
+        (DeviceKind::Loop, _) => files.of_loop(dir),
+        (_, Some(told)) => (None, told),
+        _ => (None, below(host, &kind, dir).into()),
     };
     Device {
         names: identity::names(host, &kind, dir),
@@ -41,17 +45,23 @@ pub fn read(host: &Host, name: &str, files: &Files) -> Device {
 /// The driver, from the name, which is the driver's own choice. The directories of sysfs
 /// tell less: a disk below bcache has a `bcache/` too, and an unused loop device no `loop/`.
 fn kind(host: &Host, name: &str, dir: &str) -> DeviceKind {
-    let read = |file: &str| host.read_text(&format!("{dir}/{file}"));
+    let read = |file: &str, word: fn(&str) -> Option<&str>| -> Known<String> {
+        let path = format!("{dir}/{file}");
+        let text = host.read_text(&path);
+        let found = text.and_then(|text| {
+            let word = word(&text).filter(|word| is_word(word)).map(str::to_owned);
+            word.with_context(|| format!("{path} is {}", sysfs::shown(&text)))
+        });
+        found.into()
+    };
     let is = |prefix: &str| name.starts_with(prefix);
     match () {
         () if is("dm-") => DeviceKind::DeviceMapper,
         () if is("drbd") => DeviceKind::Drbd,
         () if is("loop") => DeviceKind::Loop,
-        () if is("bcache") => {
-            DeviceKind::Bcache(read("bcache/cache_mode").and_then(|text| chosen(&text)).into())
-        }
+        () if is("bcache") => DeviceKind::Bcache(read("bcache/cache_mode", chosen)),
         () if is("nvme") => DeviceKind::Nvme,
-        () if is("md") => DeviceKind::Md(read("md/level").into()),
+        () if is("md") => DeviceKind::Md(read("md/level", |text| Some(text))),
         () if is("sd") => DeviceKind::Scsi,
         () if is("vd") => DeviceKind::Virtio,
         () if is("xvd") => DeviceKind::XenBlkfront,
@@ -60,10 +70,14 @@ fn kind(host: &Host, name: &str, dir: &str) -> DeviceKind {
 }
 
 /// The word in brackets: `writethrough [writeback] writearound none`.
-fn chosen(text: &str) -> Result<String> {
-    let word = text.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
-    let word = word.map(|(word, _)| word.to_owned());
-    word.with_context(|| format!("bcache/cache_mode is {}, with no word in brackets", sysfs::shown(text)))
+fn chosen(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once('[')?;
+    rest.split_once(']').map(|(word, _)| word)
+}
+
+/// Whether this is one short word, as the kernel's are.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 32 && text.bytes().all(|letter| letter.is_ascii_graphic())
 }
 
 /// What the device stands on, from `slaves/`.

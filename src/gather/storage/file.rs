@@ -5,12 +5,16 @@
 //! lo_req_flush), so the file system decides what becomes of it.
 
 use super::lookup::Lookup;
+use super::sysfs::shown;
 use crate::facts::Known;
 use crate::facts::storage::BackingFile;
 use anyhow::{Context, Result, anyhow, bail};
 use std::cell::OnceCell;
 
 const MOUNTINFO: &str = "/proc/self/mountinfo";
+
+/// A page: sysfs shows no more of a path.
+const LONGEST_PATH: usize = 4096;
 
 /// File systems whose fsync flushes the disk unless a mount option forbids it. ext3 had it
 /// off by default for long, and says which with `barrier=` in every case (fs/ext3/super.c,
@@ -39,8 +43,10 @@ impl<'a> Files<'a> {
 
     /// The file of the loop device whose directory is `dir`, and the device that the file lies on.
     pub fn of_loop(&self, dir: &str) -> (Option<BackingFile>, Known<Vec<String>>) {
-        let path = match self.lookup.host.read_text(&format!("{dir}/loop/backing_file")) {
-            Ok(path) => path,
+        let name = format!("{dir}/loop/backing_file");
+        let path = match self.lookup.host.read_text(&name) {
+            Ok(path) if path.starts_with('/') && path.len() < LONGEST_PATH => path,
+            Ok(path) => return (None, Known::Unknown(format!("{name} is {}, no path", shown(&path)))),
             Err(error) => return (None, Known::Unknown(format!("{error:#}"))),
         };
         let mount = self.mount_of(&path);
@@ -124,6 +130,8 @@ fn mount(line: &str) -> Option<Mount> {
     let (left, right) = line.split_once(" - ")?;
     let mut left = left.split(' ').skip(2);
     let (number, _root, point, options) = (left.next()?, left.next()?, left.next()?, left.next()?);
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|digit| digit.is_ascii_digit());
+    number.split_once(':').filter(|(major, minor)| is_number(major) && is_number(minor))?;
     let mut right = right.split(' ');
     let (kind, _source, of_kind) = (right.next()?, right.next()?, right.next().unwrap_or(""));
     Some(Mount {
@@ -165,7 +173,13 @@ mod tests {
         assert_eq!(mounts[1].point, "/my disks\\x");
         assert_eq!(mounts[1].number, "0:30");
         assert_eq!(mounts[1].options, ["rw", "noatime", "rw", "space_cache"]);
-        for bad in ["25 1 8:1 / /", "a\nb", "25 1 8:1 / / rw ext4 /dev/sda1 rw", "25 1 - ext4 x y"] {
+        for bad in [
+            "25 1 8:1 / /",
+            "a\nb",
+            "25 1 8:1 / / rw ext4 /dev/sda1 rw",
+            "25 1 - ext4 x y",
+            "25 1 8:../1 / / rw - ext4 x y",
+        ] {
             let error = parse(bad).unwrap_err();
             assert_eq!(error.to_string(), "/proc/self/mountinfo:1: no mount", "{bad}");
         }

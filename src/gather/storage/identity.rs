@@ -9,7 +9,9 @@ const LONGEST: usize = 255;
 
 /// The stable names of a device.
 ///
-/// A SCSI disk's serial number is only in the binary `vpd_pg80`; its wwid names it as well.
+/// A SCSI disk's serial number is only in the binary `vpd_pg80`; its wwid names it as well. A
+/// virtio disk has none here: reading its `serial` is a request to the disk (drivers/block/virtio_blk.c,
+/// serial_show), for which a hung disk would let us wait for ever. The other files are the kernel's memory.
 pub fn names(host: &Host, kind: &DeviceKind, dir: &str) -> Vec<String> {
     let files: &[&str] = match kind {
         DeviceKind::DeviceMapper => &["dm/name"],
@@ -17,7 +19,6 @@ pub fn names(host: &Host, kind: &DeviceKind, dir: &str) -> Vec<String> {
         DeviceKind::Md(_) => &["md/uuid"],
         DeviceKind::Nvme => &["wwid", "device/serial"],
         DeviceKind::Scsi => &["device/wwid"],
-        DeviceKind::Virtio => &["serial"],
         _ => &[],
     };
     let mut names: Vec<String> =

@@ -31,16 +31,22 @@ const HIGHEST_STACK: usize = 64;
 pub fn look(host: &Host, resources: &mut [Resource]) -> Devices {
     let lookup = Lookup::new(host);
     let mut below = BTreeMap::new();
+    let mut roots = Vec::new();
     for volume in resources.iter_mut().flat_map(|resource| &mut resource.volumes) {
-        below.insert(format!("drbd{}", volume.minor), lower::find(&lookup, volume));
+        let name = format!("drbd{}", volume.minor);
+        below.insert(name.clone(), lower::find(&lookup, volume));
+        // Data and meta data are usually below the DRBD device; not where only one of them was found.
+        let parts = [&volume.data, &volume.meta].map(|part| part.value().cloned());
+        roots.push([Some(name)].into_iter().chain(parts).flatten());
     }
-    let names: Vec<String> = below.keys().cloned().collect();
     let mut walk =
         Walk { host, files: Files::new(&lookup), below, devices: Devices::new(), way: Vec::new(), room: 0 };
-    for name in names {
+    for names in roots {
         walk.room = MOST_DEVICES;
-        // A DRBD device is refused only where it stands on itself, and then it is there already.
-        let _ = walk.add(&name);
+        for name in names {
+            // Refused only where there are too many devices, which one of them says.
+            let _ = walk.add(&name);
+        }
     }
     walk.devices
 }
@@ -83,10 +89,8 @@ impl Walk<'_> {
     }
 
     fn device(&mut self, name: &str) -> Device {
-        let mut device = device::read(self.host, name, &self.files);
-        if let Some(below) = self.below.get(name) {
-            device.below = below.clone();
-        }
+        let told = self.below.get(name).cloned();
+        let mut device = device::read(self.host, name, &self.files, told);
         for lower in device.below.value().cloned().unwrap_or_default() {
             if let Err(why) = self.add(&lower) {
                 device.below = Known::Unknown(why);
