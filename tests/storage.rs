@@ -68,8 +68,12 @@ fn stack_of(build: impl FnOnce(&Sysfs)) -> Devices {
 
 /// `vdc:through`: the name and the cache of each disk at the bottom, or why there is no bottom.
 fn leaves(devices: &Devices) -> Result<Vec<String>, String> {
-    let leaves = storage::leaves(devices, "drbd3")?;
-    Ok(leaves
+    let walk = storage::leaves(devices, "drbd3");
+    if let Some(why) = walk.unknown {
+        return Err(why);
+    }
+    Ok(walk
+        .found
         .into_iter()
         .map(|(name, device)| match &device.write_cache {
             Known::Is(WriteCache::WriteBack) => format!("{name}:back"),

@@ -27,7 +27,8 @@ pub struct Device {
     pub write_cache: Known<WriteCache>,
     /// Whether the queue takes FUA (`queue/fua`).
     pub fua: Known<bool>,
-    /// What a SCSI disk itself says (`scsi_disk/H:C:T:L/cache_type`); `None` where it is none.
+    /// What a SCSI or virtio disk itself says (`scsi_disk/H:C:T:L/cache_type`, `vda/cache_type`);
+    /// `None` of others.
     pub cache_type: Known<Option<CacheType>>,
     /// Whether it is a turning disk (`queue/rotational`).
     pub rotational: Known<bool>,
@@ -83,7 +84,7 @@ pub enum WriteCache {
     WriteThrough,
 }
 
-/// `cache_type` of a SCSI disk (drivers/scsi/sd.c, sd_cache_types).
+/// `cache_type` of a disk (drivers/scsi/sd.c, sd_cache_types).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CacheType {

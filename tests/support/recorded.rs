@@ -8,7 +8,8 @@ use std::path::Path;
 
 /// The hosts of a scenario; the first is the one that is asked.
 pub fn hosts(scenario: &Path) -> Vec<&'static str> {
-    let is_there = |host: &&str| scenario.join(host).is_dir() || scenario.join(format!("{host}.from")).is_file();
+    let is_there =
+        |host: &&str| scenario.join(host).is_dir() || scenario.join(format!("{host}.from")).is_file();
     let hosts: Vec<&str> = ["a", "b", "c"].into_iter().filter(is_there).collect();
     assert!(!hosts.is_empty(), "{} has no host", scenario.display());
     hosts

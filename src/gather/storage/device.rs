@@ -2,7 +2,7 @@
 
 use super::file::Files;
 use super::sysfs;
-use super::{identity, queue, scsi};
+use super::{cache_type, identity, queue};
 use crate::facts::Known;
 use crate::facts::storage::{Device, DeviceKind};
 use crate::host::Host;
@@ -20,7 +20,8 @@ pub fn read(host: &Host, name: &str, files: &Files, told: Option<Known<Vec<Strin
     }
     let kind = kind(host, name, dir);
     let cache_type = match kind {
-        DeviceKind::Scsi => Known::from(scsi::cache_type(host, name, dir).map(Some)),
+        DeviceKind::Scsi => Known::from(cache_type::of_scsi(host, name, dir).map(Some)),
+        DeviceKind::Virtio => Known::from(cache_type::of_virtio(host, dir)),
         _ => Known::Is(None),
     };
     let (file, below) = match (&kind, told) {

@@ -4,13 +4,13 @@
 //! for the rules. Never fails: what cannot be read, or is too much to read, is
 //! [`Known::Unknown`] with its reason, at the device where the way ended.
 
+mod cache_type;
 mod device;
 mod file;
 mod identity;
 mod lookup;
 mod lower;
 mod queue;
-mod scsi;
 mod sysfs;
 
 use crate::facts::storage::{Device, DeviceKind, Devices};

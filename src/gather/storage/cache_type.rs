@@ -1,4 +1,4 @@
-//! What a SCSI disk says of its own cache (`cache_type`).
+//! What a SCSI or virtio disk says of its own cache (`cache_type`).
 //!
 //! It is the drive's mode page, which the driver read when it found the disk, and so
 //! tells what `queue/write_cache` hides when that was set by hand. It does not tell
@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 const CLASS: &str = "/sys/class/scsi_disk";
 
 /// The cache of the SCSI disk `name`, whose directory is `dir`.
-pub fn cache_type(host: &Host, name: &str, dir: &str) -> Result<CacheType> {
+pub fn of_scsi(host: &Host, name: &str, dir: &str) -> Result<CacheType> {
     let address = address(host, name, dir)?;
     let paths =
         [format!("{CLASS}/{address}/cache_type"), format!("{dir}/device/scsi_disk/{address}/cache_type")];
@@ -24,6 +24,14 @@ pub fn cache_type(host: &Host, name: &str, dir: &str) -> Result<CacheType> {
         }
     }
     bail!("neither {} nor {} exists", paths[0], paths[1])
+}
+
+/// The cache of a virtio disk as QEMU tells it (drivers/block/virtio_blk.c, cache_type_show reads
+/// the configuration and not the queue); `None` where the kernel does not show it.
+pub fn of_virtio(host: &Host, dir: &str) -> Result<Option<CacheType>> {
+    let path = format!("{dir}/cache_type");
+    let word = host.read_optional(&path)?;
+    word.map(|word| parse(&word).with_context(|| format!("{path} is {}", shown(&word)))).transpose()
 }
 
 /// The words are sd_cache_types of drivers/scsi/sd.c.
