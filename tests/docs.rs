@@ -1,51 +1,90 @@
-//! The documentation names what there is.
+//! The documentation names what there is, and nothing else.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 use block_drbd::cli::Cli;
-use block_drbd::rules;
+use block_drbd::rules::{self, Severity};
 use clap::CommandFactory;
 
-fn readme() -> String {
-    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
+fn document(path: &str) -> String {
+    std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-#[test]
-fn every_rule_has_its_row() {
-    let text = readme();
-    for rule in rules::ALL {
-        assert!(text.contains(&format!("| `{}` |", rule.id)), "README.md has no row for {}", rule.id);
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "info",
+        Severity::Warn => "warn",
+        Severity::Refuse => "refuse",
     }
 }
 
 #[test]
-fn every_command_and_option_is_named() {
-    let text = readme();
+fn every_rule_stands_in_the_readme_the_manual_and_the_example() {
+    let (readme, manual) = (document("README.md"), document("man/block-drbd.8"));
+    let example = document("etc/block-drbd.toml");
+    for rule in rules::ALL {
+        let (id, severity) = (rule.id, word(rule.severity));
+        assert!(readme.contains(&format!("| `{id}` | {severity} |")), "README.md has no row for {id}");
+        assert!(manual.contains(&format!(".It Sy {id} Pq {severity}\n")), "the manual has no entry for {id}");
+        assert!(example.contains(&format!("\n#:{id} = \"{severity}\"\n")), "the example has no {id}");
+    }
+}
+
+#[test]
+fn no_document_has_a_rule_that_does_not_exist() {
+    let (readme, manual) = (document("README.md"), document("man/block-drbd.8"));
+    let table = readme.split("| rule | severity | it fires when |").nth(1).unwrap();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with("| `"));
+    let entries = manual.lines().filter_map(|line| line.strip_prefix(".It Sy "));
+    let ids: Vec<&str> = rows
+        .map(|row| row.split('`').nth(1).unwrap())
+        .chain(entries.map(|entry| entry.split(' ').next().unwrap()))
+        .collect();
+    assert_eq!(ids.len(), 2 * rules::ALL.len());
+    for id in ids {
+        assert!(rules::find(id).is_some(), "{id} is no rule");
+    }
+}
+
+#[test]
+fn every_command_and_option_stands_in_the_readme_and_the_manual() {
+    let (readme, manual) = (document("README.md"), document("man/block-drbd.8"));
     let command = Cli::command();
     for word in command.get_subcommands() {
+        let name = word.get_name();
         assert!(
-            text.contains(&format!("block-drbd {}", word.get_name()))
-                || text.contains(&format!("| {}", word.get_name())),
-            "README.md does not name {}",
-            word.get_name()
+            readme.contains(&format!("block-drbd {name}")) || readme.contains(&format!("| {name}")),
+            "README.md does not name {name}"
+        );
+        assert!(
+            manual.contains(&format!(".Cm {name}\n"))
+                || manual.contains(&format!(".Cm {name} |"))
+                || manual.contains(&format!("| {name}\n")),
+            "the manual does not name {name}"
         );
     }
-    for option in command
-        .get_arguments()
-        .filter_map(|option| option.get_long())
-        .filter(|name| !["help", "version", "verbose"].contains(name))
+    let all =
+        command.get_subcommands().flat_map(|command| command.get_arguments()).chain(command.get_arguments());
+    for option in
+        all.filter_map(|option| option.get_long()).filter(|name| !["help", "version"].contains(name))
     {
-        assert!(text.contains(&format!("--{option}")), "README.md does not name --{option}");
+        assert!(
+            readme.contains(&format!("--{option}")) || option == "verbose",
+            "README.md does not name --{option}"
+        );
+        assert!(manual.contains(&format!("-{option}")), "the manual does not name --{option}");
     }
 }
 
 #[test]
-fn the_table_has_no_rule_that_does_not_exist() {
-    let text = readme();
-    let table = text.split("| rule | it refuses when |").nth(1).unwrap();
-    let rows = table.lines().skip(2).take_while(|line| line.starts_with("| `"));
-    for row in rows {
-        let id = row.split('`').nth(1).unwrap();
-        assert!(rules::ALL.iter().any(|rule| rule.id == id), "{id} is no rule");
+fn every_setting_stands_in_the_manual() {
+    let (manual, example) = (document("man/block-drbd.8"), document("etc/block-drbd.toml"));
+    let options =
+        example.lines().filter_map(|line| line.strip_prefix("#:")).take_while(|line| *line != "[rules]");
+    for option in options {
+        assert!(manual.contains(&format!(".It Li {option}\n")), "the manual does not have {option}");
+    }
+    for table in ["[rules]", "[resources.NAME.rules]", "[[non-volatile]]", "[peers.NAME]"] {
+        assert!(manual.contains(&format!(".It Li {table}\n")), "the manual does not have {table}");
     }
 }
