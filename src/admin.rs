@@ -2,6 +2,7 @@
 
 use crate::config::Settings;
 use crate::facts::{Facts, Known};
+use crate::gather::drbd::Purpose;
 use crate::handlers::release;
 use crate::host::{Deadline, Host, lock};
 use crate::report;
@@ -23,12 +24,12 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// Prints every resource with its guests and records.
 pub fn status(host: &mut Host) -> Result<i32> {
     host.set_deadline(Deadline::after(PATIENCE));
-    let resources =
-        gather::resources(host, None, gather::Reach::Kernel).context("asking DRBD for its resources")?;
+    let resources = gather::resources(host, None, Purpose::Look);
+    let mut resources = resources.context("asking DRBD for its resources")?;
+    gather::name_peers(host, &mut resources);
     let lines: Vec<Line> = resources
         .into_iter()
-        .map(|mut resource| {
-            gather::name_peers(host, &mut resource);
+        .map(|resource| {
             let facts = facts_of(host, &resource.name);
             let claim = match facts.claim {
                 Known::Is(claim) => Ok(claim),

@@ -12,6 +12,7 @@ pub use subject::{Answer, Subject};
 use crate::config::Settings;
 use crate::facts::{FACTS_VERSION, Known, NodeFacts, Resource};
 use crate::gather;
+use crate::gather::drbd::Purpose;
 use crate::host::{Deadline, Host};
 use crate::report::{check as report, one_line};
 use crate::target::Target;
@@ -42,7 +43,7 @@ pub fn run(host: &mut Host, question: &Question, settings: &Settings) -> Result<
     host.set_deadline(Deadline::after(PATIENCE));
     let given = question.peer_facts.iter().map(|path| given(host, path));
     let given = given.collect::<Result<Vec<_>>>().map_err(|error| (2, error))?;
-    let resources = Known::from(gather::resources(host, None, gather::Reach::Anything));
+    let resources = Known::from(gather::resources(host, None, Purpose::Look));
     let mut machine = Machine::look(host, settings, resources, given);
     let subjects = subject::all(&mut machine, question)?;
     match question.json {
@@ -101,7 +102,7 @@ impl<'a> Machine<'a> {
     ) -> Machine<'a> {
         let mut peers = peers::Peers::new(given);
         if let Known::Is(resources) = &mut resources {
-            resources.iter_mut().for_each(|resource| peers.name(host, resource));
+            peers.name(host, resources);
         }
         Machine { host, settings, resources, peers }
     }

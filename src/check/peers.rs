@@ -24,13 +24,15 @@ impl Peers {
         Peers { given, asked: BTreeMap::new(), called: BTreeMap::new() }
     }
 
-    /// Calls the peers of a resource by their host names, and remembers what DRBD calls them.
-    pub fn name(&mut self, host: &Host, resource: &mut Resource) {
-        let before: Vec<String> =
-            resource.connections.iter().map(|connection| connection.peer.clone()).collect();
-        gather::name_peers(host, resource);
-        for (connection, called) in resource.connections.iter().zip(before) {
-            self.called.insert((resource.name.clone(), connection.peer.clone()), called);
+    /// Calls the peers by their host names, and remembers what DRBD calls them.
+    pub fn name(&mut self, host: &Host, resources: &mut [Resource]) {
+        let before = resources.to_vec();
+        gather::name_peers(host, resources);
+        for (before, resource) in before.iter().zip(resources) {
+            for (called, connection) in before.connections.iter().zip(&resource.connections) {
+                let key = (resource.name.clone(), connection.peer.clone());
+                self.called.insert(key, called.peer.clone());
+            }
         }
     }
 

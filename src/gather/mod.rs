@@ -24,6 +24,8 @@ use crate::facts::{
 use crate::host::Host;
 use crate::target::Target;
 use anyhow::Result;
+use drbd::Purpose;
+use std::collections::HashMap;
 
 /// What the event is about: for an add what `params` names, for a remove what
 /// this program recorded when it added, and what `params` names without a record.
@@ -133,10 +135,10 @@ fn not_asked<T>() -> Known<T> {
     Known::Unknown("it was not asked".into())
 }
 
-/// The resource of that name, if DRBD knows one.
+/// The resource of that name, if DRBD knows one; to act on it.
 pub fn resource(host: &Host, name: &str) -> Result<Option<Resource>> {
-    let mut resource =
-        resources(host, Some(name), Reach::Kernel)?.into_iter().find(|resource| resource.name == name);
+    let resources = resources(host, Some(name), Purpose::Act)?;
+    let mut resource = resources.into_iter().find(|resource| resource.name == name);
     // Only a peer that a rule will speak of needs its name: an add that goes well reads no files for it.
     let in_order = |connection: &Connection| {
         connection.state == ConnectionState::Connected && connection.peer_role == Role::Secondary
@@ -144,43 +146,38 @@ pub fn resource(host: &Host, name: &str) -> Result<Option<Resource>> {
     if let Some(resource) = &mut resource
         && !resource.connections.iter().all(in_order)
     {
-        name_peers(host, resource);
+        name_peers(host, std::slice::from_mut(resource));
     }
     Ok(resource)
 }
 
-/// Calls the peers of a resource by their host names, where drbd.conf has them.
-pub fn name_peers(host: &Host, resource: &mut Resource) {
-    let texts = drbd::conf::texts(host).unwrap_or_default();
-    for connection in &mut resource.connections {
-        let named = |text: &String| drbd::conf::host_at(text, &resource.name, &connection.peer);
-        if let Some(name) = texts.iter().find_map(named) {
-            connection.peer = name;
+/// Calls the peers of 8.x by their host names, where drbd.conf has them: for messages
+/// and nothing else, as what is in force is what the module says.
+pub fn name_peers(host: &Host, resources: &mut [Resource]) {
+    let Ok(conf) = drbd::conf::load(host) else { return };
+    let Ok(sections) = conf.resources() else { return };
+    let sections: HashMap<_, _> = sections.iter().map(|section| (section.name(), section)).collect();
+    for resource in resources {
+        let Some(section) = sections.get(resource.name.as_str()) else { continue };
+        for connection in &mut resource.connections {
+            if let Some(name) = section.host_at(&connection.peer) {
+                connection.peer = name.into();
+            }
         }
     }
 }
 
 /// Every resource, or only the one of that name.
-pub fn resources(host: &Host, only: Option<&str>, _reach: Reach) -> Result<Vec<Resource>> {
-    let genl = host.genl();
-    let generation = drbd::detect(&genl, || host.read_optional("/proc/drbd"))?;
-    drbd::resources(&genl, generation, only)
-}
-
-/// Where DRBD's state may come from.
-pub enum Reach {
-    /// The kernel module alone: what an event may act on.
-    Kernel,
-    /// Files too, where the module does not answer: enough for a dry run.
-    Anything,
+pub fn resources(host: &Host, only: Option<&str>, purpose: Purpose) -> Result<Vec<Resource>> {
+    drbd::read(host, only, purpose)
 }
 
 /// The host with all its resources, as it tells itself.
 pub fn node_facts(host: &Host, settings: &Settings) -> NodeFacts {
-    let mut resources = Known::from(resources(host, None, Reach::Anything));
+    let mut resources = Known::from(resources(host, None, Purpose::Look));
     let devices = match &mut resources {
         Known::Is(resources) => {
-            resources.iter_mut().for_each(|resource| name_peers(host, resource));
+            name_peers(host, resources);
             storage::look(host, resources)
         }
         Known::Unknown(_) => Devices::new(),

@@ -1,21 +1,39 @@
-//! DRBD's own word about its resources, from its kernel module by generic netlink.
+//! DRBD's own word about its resources: from its kernel module by generic netlink,
+//! or out of files where that cannot be had.
 //!
 //! What differs between the generations is in their files; nothing here knows
 //! an attribute. It decides nothing and repeats nothing: one call, one request.
 
 pub mod codes;
 pub mod conf;
+mod drbdsetup;
+pub mod files;
 mod message;
+pub mod proc;
 mod state84;
 mod v84;
 
 use crate::facts::{Resource, Role};
-use crate::host::genl::{Error, Family, Genl};
-use anyhow::{Context, Result, anyhow, bail};
+use crate::host::Host;
+use crate::host::genl::{self, Error, Family, Genl};
+use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
+use std::fmt;
 
 /// The family that every generation registers.
 const FAMILY: &str = "drbd";
+
+/// Why an option of a connection is unknown on 8.x.
+const NO_NETWORK: &str = "drbd has no network configuration for it";
+
+/// What resources are read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To change something: the module is to be asked wherever it can be.
+    Act,
+    /// To show: what files tell is better than nothing.
+    Look,
+}
 
 /// Whose messages the module speaks: told by its family's version, never by the kernel's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +60,54 @@ pub enum Answer {
     },
 }
 
+/// Why the module does not tell of its resources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Silent {
+    /// There is no netlink family, and this is why.
+    NoFamily(String),
+    /// It permits this to root only.
+    NotPermitted,
+}
+
+impl fmt::Display for Silent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Silent::NoFamily(why) => f.write_str(why),
+            Silent::NotPermitted => f.write_str("drbd permits this to root only (CAP_NET_ADMIN)"),
+        }
+    }
+}
+
+impl std::error::Error for Silent {}
+
+/// The resources as they are now: all, or the one named `only`. Where the module cannot
+/// be asked, and `purpose` allows it, out of files.
+pub fn read(host: &Host, only: Option<&str>, purpose: Purpose) -> Result<Vec<Resource>> {
+    let genl = host.genl();
+    let asked = detect(&genl, || host.read_optional("/proc/drbd"));
+    let asked = asked.and_then(|generation| resources(&genl, generation, only));
+    match asked {
+        Err(error) if files_serve(host, &error, purpose)? => {
+            files::resources(host, only).with_context(|| format!("{error:#}; files in its place"))
+        }
+        asked => asked,
+    }
+}
+
+/// Whether files do in place of the module, which failed with `error`: for everything
+/// where it has no netlink at all, to look also where this process cannot use it.
+fn files_serve(host: &Host, error: &anyhow::Error, purpose: Purpose) -> Result<bool> {
+    let no_family = matches!(error.downcast_ref(), Some(Silent::NoFamily(_)));
+    let not_for_us = matches!(error.downcast_ref(), Some(Silent::NotPermitted))
+        || matches!(error.downcast_ref(), Some(genl::Error::Unreachable(..)));
+    if !(no_family || not_for_us && purpose == Purpose::Look) {
+        return Ok(false);
+    }
+    let Some(proc_drbd) = host.read_optional("/proc/drbd")? else { return Ok(host.exists(files::STATUS)) };
+    let is_83 = proc::version(&proc_drbd).is_some_and(proc::Version::is_83);
+    Ok(is_83 || purpose == Purpose::Look || host.exists(files::STATUS))
+}
+
 /// Finds out which DRBD answers. `proc_drbd` reads `/proc/drbd`, if there is
 /// one: it tells why there is no family.
 pub fn detect(genl: &Genl, proc_drbd: impl FnOnce() -> Result<Option<String>>) -> Result<Generation> {
@@ -51,7 +117,7 @@ pub fn detect(genl: &Genl, proc_drbd: impl FnOnce() -> Result<Option<String>>) -
         Ok(Family { version, .. }) => {
             bail!("drbd speaks version {version} of its netlink interface, known is 1")
         }
-        Err(Error::NoFamily(_)) => bail!(why_absent(proc_drbd()?.as_deref())),
+        Err(Error::NoFamily(_)) => Err(Silent::NoFamily(why_absent(proc_drbd()?.as_deref())).into()),
         Err(error) => Err(error).context("cannot find out which DRBD there is"),
     }
 }
@@ -99,9 +165,7 @@ pub fn set_role(
 /// Puts words to a refusal that every generation can give.
 fn explain(error: Error) -> anyhow::Error {
     match error {
-        Error::Refused(Errno::EPERM | Errno::EACCES) => {
-            anyhow!("drbd permits this to root only (CAP_NET_ADMIN)")
-        }
+        Error::Refused(Errno::EPERM | Errno::EACCES) => Silent::NotPermitted.into(),
         other => other.into(),
     }
 }

@@ -1,9 +1,10 @@
-//! The numbers of DRBD 8.4's states (include/linux/drbd.h), as facts.
+//! The numbers of DRBD 8.4's states (include/linux/drbd.h), as facts, and what
+//! the volumes of one resource tell together.
 //!
 //! Pure. DRBD 9 numbers its disk and connection states differently: never share
 //! these tables with it.
 
-use crate::facts::{ConnectionState, DiskState, ReplicationState, Role};
+use crate::facts::{ConnectionState, DiskState, Fencing, Known, ReplicationState, Role};
 
 /// One volume's states, as the kernel keeps them in one word and changes them together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +98,26 @@ pub fn replication(conn: u32) -> ReplicationState {
         22 => ReplicationState::Ahead,
         23 => ReplicationState::Behind,
         other => ReplicationState::Other(other.to_string()),
+    }
+}
+
+/// Primary, else an unlisted word, else Secondary, else Unknown; None of nothing.
+pub fn highest<'a>(roles: impl Iterator<Item = &'a Role>) -> Option<Role> {
+    let rank = |role: &&Role| match role {
+        Role::Unknown => 0,
+        Role::Secondary => 1,
+        Role::Other(_) => 2,
+        Role::Primary => 3,
+    };
+    roles.max_by_key(rank).cloned()
+}
+
+/// The policy of a connection: 8.x keeps it with each attached disk.
+pub fn agreed<'a>(mut policies: impl Iterator<Item = &'a Fencing>) -> Known<Fencing> {
+    let Some(first) = policies.next() else { return Known::Unknown("no disk is attached".into()) };
+    match policies.all(|other| other == first) {
+        true => Known::Is(first.clone()),
+        false => Known::Unknown("its volumes differ in it".into()),
     }
 }
 

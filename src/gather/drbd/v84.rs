@@ -14,7 +14,7 @@
 
 use super::codes;
 use super::message::{Fields, Message, NO_MINOR, request};
-use super::state84::{self, States};
+use super::state84::{self, States, agreed, highest};
 use super::{Answer, explain};
 use crate::facts::{
     Connection, DiskOptions, Fencing, Known, OnIoError, OnNoData, PeerVolume, Protocol, Resource, Role,
@@ -185,19 +185,11 @@ fn connection(own: &[&Status]) -> Option<Connection> {
         protocol: first.protocol.clone(),
         two_primaries: first.two_primaries.clone(),
         data_integrity: first.data_integrity.clone(),
-        fencing: fencing(&volumes),
+        fencing: agreed(
+            volumes.iter().filter_map(|volume| volume.attached.as_ref()).map(|disk| &disk.fencing),
+        ),
         peer_volumes: volumes.iter().map(|volume| peer_volume(volume)).collect(),
     })
-}
-
-/// 8.4 keeps the policy with each disk.
-fn fencing(volumes: &[&VolumeStatus]) -> Known<Fencing> {
-    let mut policies = volumes.iter().filter_map(|volume| volume.attached.as_ref()).map(|disk| &disk.fencing);
-    let Some(first) = policies.next() else { return Known::Unknown("no disk is attached".into()) };
-    match policies.all(|other| other == first) {
-        true => Known::Is(first.clone()),
-        false => Known::Unknown("its volumes differ in it".into()),
-    }
 }
 
 fn peer_volume(volume: &VolumeStatus) -> PeerVolume {
@@ -206,17 +198,6 @@ fn peer_volume(volume: &VolumeStatus) -> PeerVolume {
         replication: state84::replication(volume.states.conn),
         disk: volume.states.peer_disk.clone(),
     }
-}
-
-/// Primary, else an unlisted word, else Secondary, else Unknown; None of nothing.
-fn highest<'a>(roles: impl Iterator<Item = &'a Role>) -> Option<Role> {
-    let rank = |role: &&Role| match role {
-        Role::Unknown => 0,
-        Role::Secondary => 1,
-        Role::Other(_) => 2,
-        Role::Primary => 3,
-    };
-    roles.max_by_key(rank).cloned()
 }
 
 /// Decodes one message of GET_RESOURCES; volumes and connections are in the other dump.
