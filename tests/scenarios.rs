@@ -39,7 +39,7 @@ fn program(root: &Path) -> Command {
 fn said(scenario: &Path) -> String {
     let place = Place::new();
     let hosts = recorded::hosts(scenario);
-    let mut command = None;
+    let (mut command, mut peers) = (None, Vec::new());
     for (number, host) in hosts.iter().enumerate() {
         let root = place.path().join(host);
         recorded::build(scenario, host, &root);
@@ -50,11 +50,11 @@ fn said(scenario: &Path) -> String {
         let facts = program(&root).args(["facts", "--json"]).output().unwrap();
         let file = place.path().join(format!("{host}.json"));
         fs::write(&file, facts.stdout).unwrap();
-        command.as_mut().unwrap().arg("--peer-facts").arg(file);
+        peers.extend(["--peer-facts".to_string(), file.to_str().unwrap().to_string()]);
     }
     let words = fs::read_to_string(scenario.join("cmd")).unwrap_or("check drbdvm".into());
     let mut command = command.unwrap();
-    text(command.args(words.split_whitespace()).output().unwrap(), place.path())
+    text(command.args(words.split_whitespace()).args(peers).output().unwrap(), place.path())
 }
 
 /// No message may depend on where the scenario was put.
@@ -85,7 +85,9 @@ fn every_rule_fires_in_one_scenario_and_not_in_another() {
     let texts: Vec<String> =
         scenarios().iter().map(|path| fs::read_to_string(path.join("expected")).unwrap()).collect();
     assert!(texts.len() >= 100, "{} scenarios", texts.len());
-    for rule in block_drbd::rules::ALL {
+    // A dry run names resources itself; hotplug.rs has this one fire and not fire.
+    let by_a_guest_alone = |rule: &&block_drbd::rules::Rule| rule.id == "resource-name";
+    for rule in block_drbd::rules::ALL.iter().filter(|rule| !by_a_guest_alone(rule)) {
         let fires = |text: &&String| {
             let heads = ["refuse", "warn", "info"].map(|word| format!("\n{word} {}: ", rule.id));
             heads.iter().any(|head| text.contains(head))

@@ -82,7 +82,7 @@ pub fn facts_of(
     target: Result<Target, String>,
     resource: Known<Option<Resource>>,
 ) -> Facts {
-    let major = Known::from(crate::host::device::major(host, "drbd"));
+    let major = Known::from(major(host));
     let vbds = Known::from(host.timed("sharing", || sharing::vbds(host)));
     let users = Known::from(vbd::users(host, vbd, &backend, &resource, &major, &vbds));
     let claim = match &target {
@@ -105,6 +105,16 @@ pub fn facts_of(
         devices: Devices::new(),
         peers: not_asked(),
         last_flush: not_asked(),
+    }
+}
+
+/// DRBD's device number. The copy of a machine need not have /proc/devices: the
+/// number is fixed (DRBD_MAJOR, drbd_int.h; devices.txt of the kernel).
+fn major(host: &Host) -> Result<u32> {
+    const DRBD_MAJOR: u32 = 147;
+    match host.is_whole("/proc/devices") || host.exists("/proc/devices") {
+        true => crate::host::device::major(host, "drbd"),
+        false => Ok(DRBD_MAJOR),
     }
 }
 

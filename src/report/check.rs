@@ -87,10 +87,12 @@ fn verdict_line(subject: &Subject, paint: &Paint) -> String {
     }
 }
 
-/// What refuses comes first, and what is known before what is not.
+/// What refuses comes first, what is known before what is not, and then the order of the rules.
 fn by_severity(findings: &[Finding]) -> Vec<&Finding> {
     let mut findings: Vec<&Finding> = findings.iter().collect();
-    findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.found.unknown));
+    let place = |finding: &Finding| rules::ALL.iter().position(|rule| rule.id == finding.rule);
+    findings
+        .sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.found.unknown, place(finding)));
     findings
 }
 

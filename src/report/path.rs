@@ -6,7 +6,7 @@ use crate::facts::storage::{Cache, Device, DeviceKind, Devices, WriteCache};
 use crate::facts::{Facts, Known, Protocol, Resource, Volume, WriteOrdering};
 use crate::guest::{GuestFacts, LeadsTo};
 use crate::rules::disk_line::DiskLine;
-use crate::rules::side::Side;
+use crate::rules::side::{FIRST_FLUSHES, Side};
 use crate::rules::{Finding, Severity};
 
 /// Deeper than any stack of devices: what is deeper is hostile, and is not drawn.
@@ -15,7 +15,7 @@ const DEEPEST: usize = 16;
 /// From a guest, whichever, down to the disks of this node and of each peer;
 /// `None` of what is not a volume.
 pub fn of_volume(facts: &Facts, findings: &[Finding]) -> Option<Node> {
-    Some(Node::new("guest".into(), vec![blkback(volume(facts, findings)?)]))
+    Some(Node::new("guest".into(), vec![blkback(facts, findings)?]))
 }
 
 /// From a guest through each disk of its configuration.
@@ -38,16 +38,23 @@ fn disk(line: &DiskLine, volumes: &[Facts], findings: &[Finding]) -> Node {
     };
     let target = line.leads_to.target();
     let leads = |facts: &&Facts| target.is_some() && facts.target.as_ref().ok() == target.as_ref();
-    let volume = volumes.iter().find(leads).and_then(|facts| volume(facts, findings));
+    let backend = volumes.iter().find(leads).and_then(|facts| blkback(facts, findings));
     let marks = Marks(findings.iter().filter(|finding| finding.node.is_none()).collect());
     Node {
         weak: vdev.and_then(|vdev| marks.of(None, Some(vdev))),
-        ..Node::new(format!("disk {} {way}", vdev.unwrap_or("?")), volume.map(blkback).into_iter().collect())
+        ..Node::new(format!("disk {} {way}", vdev.unwrap_or("?")), backend.into_iter().collect())
     }
 }
 
-fn blkback(volume: Node) -> Node {
-    Node::new("blkback: passes a flush on as an empty write with PREFLUSH".into(), vec![volume])
+fn blkback(facts: &Facts, findings: &[Finding]) -> Option<Node> {
+    let volume = volume(facts, findings)?;
+    let own = Side::all(facts);
+    let old = own.first().and_then(Side::kernel).is_some_and(|kernel| kernel < FIRST_FLUSHES);
+    let text = match old {
+        true => "blkback: promises barriers without asking the device, and passes them on",
+        false => "blkback: passes a flush on as an empty write with PREFLUSH",
+    };
+    Some(Node::new(text.into(), vec![volume]))
 }
 
 /// The findings about one volume, by what they are about.

@@ -5,7 +5,7 @@
 //! 8.3 answers each with EOPNOTSUPP (8.3.7: drbd_req.c:1054; 8.3.16:
 //! drbd_req.c:1215). Nothing in `wo:`, `no-disk-barrier` or LVM changes that.
 
-use super::side::Side;
+use super::side::{FIRST_FLUSHES, Side};
 use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
 use crate::facts::Known;
 
@@ -20,8 +20,6 @@ pub const RULE: Rule = Rule {
     check: Check::Side(check),
 };
 
-/// The first kernel with flush requests in the place of barriers.
-const FLUSHES: [u32; 3] = [2, 6, 37];
 /// The first DRBD that announces to the block layer that it takes flushes (commit 6376ffd6).
 const ANNOUNCED: [u32; 3] = [8, 3, 14];
 
@@ -40,7 +38,7 @@ fn check(side: &Side) -> Judgement {
         side.node.kernel.value().map_or("", String::as_str),
         side.node.drbd.value().map_or("", String::as_str)
     );
-    if kernel < FLUSHES {
+    if kernel < FIRST_FLUSHES {
         refuse(
             format!(
                 "{versions}: its blkback promises the guest barriers, and DRBD fails each of them, so that the guest sees I/O errors and remounts its root read-only, or goes on without any flush"

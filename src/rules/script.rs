@@ -20,7 +20,7 @@ const PATH: &str = "/etc/xen/scripts/block-drbd";
 
 fn check(guest: &GuestFacts) -> Judgement {
     if let Known::Unknown(why) = &guest.config.disks {
-        return unknown("which disks the guest has", why, "write disk = [ … ] with plain strings".into());
+        return unknown("which disks the guest has", why, "write disk = [ ... ] with plain strings".into());
     }
     if !DiskLine::all(guest).iter().any(DiskLine::is_gated) {
         return Judgement::Pass;

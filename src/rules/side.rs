@@ -5,6 +5,9 @@ use crate::config::Settings;
 use crate::facts::storage::{Cache, Devices, Walk, leaves};
 use crate::facts::{Connection, DiskOptions, DiskState, Facts, Known, Node, PeerAnswer, Resource, Volume};
 
+/// The first kernel with flush requests in the place of barriers.
+pub const FIRST_FLUSHES: [u32; 3] = [2, 6, 37];
+
 /// One node's half of a volume.
 pub struct Side<'a> {
     /// The node's name.

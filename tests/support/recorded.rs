@@ -19,6 +19,7 @@ pub fn hosts(scenario: &Path) -> Vec<&'static str> {
 /// what was recorded, then its own files.
 pub fn build(scenario: &Path, host: &str, root: &Path) {
     let all = scenario.parent().unwrap();
+    fs::create_dir_all(root).unwrap();
     let bare = scenario.join(host).join("bare").exists();
     if !bare {
         copy(&all.join("base"), root);
