@@ -294,7 +294,7 @@ fn protocol(text: &str, letter: &str) -> Result<char, Error> {
     }
 }
 
-/// Six letters; five before 8.3.10 or so.
+/// Six letters; 8.3.7 has five.
 fn flags_of(word: &str) -> Option<Flags> {
     let letters: Vec<char> = word.chars().take(7).collect();
     let set = |at: usize, on: char, off: char| match letters.get(at) {
