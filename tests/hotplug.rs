@@ -204,8 +204,27 @@ fn no_drbd() {
     machine.drbd.with(|model| model.faults.insert(3, Fault::Errno(2)));
     std::fs::remove_file(machine.path("proc/drbd")).unwrap();
     refused(&machine, 3, "modprobe drbd");
-    machine.file("proc/drbd", "version: 8.3.16 (api:88/proto:86-97)\n");
-    refused(&machine, 3, "8.3");
+    machine.file("proc/drbd", "version: 8.4.11 (api:1/proto:86-101)\n");
+    refused(&machine, 3, "DRBD 8.4.11 is loaded and has no generic netlink family");
+}
+
+/// 8.3 has no netlink: files tell its state, and nothing can change its roles.
+#[test]
+fn drbd_8_3() {
+    let machine = Machine::new();
+    machine.drbd.with(|model| model.faults.insert(3, Fault::Errno(2)));
+    let version = "version: 8.3.16 (api:88/proto:86-97)\n";
+    machine.file("proc/drbd", version);
+    refused(&machine, 1, "DRBD has no resource r0 up");
+    let minor = machine.device.minor;
+    let line = format!("{minor}: cs:Connected ro:Secondary/Secondary ds:UpToDate/UpToDate C r-----\n");
+    machine.file("proc/drbd", &format!("{version}{line}"));
+    machine.file("proc/sys/kernel/hostname", "a\n");
+    let device = format!("device minor {minor}; disk /dev/x; meta-disk internal;");
+    machine.file("etc/drbd.conf", &format!("resource r0 {{ {device} on a {{ }} on b {{ }} }}"));
+    let (code, text) = machine.call("add");
+    assert!(code != 0 && text.contains("DRBD 8.3.16 has no generic netlink"), "{code}: {text}");
+    assert_eq!((machine.backend("physical-device"), machine.role()), (None, SECONDARY));
 }
 
 #[test]

@@ -121,7 +121,7 @@ const CONNS: [&str; 24] = [
 
 impl Version {
     /// `Version::new(8, 4, 11)`
-    pub fn new(major: u32, minor: u32, patch: u32) -> Self {
+    pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
         Version(major, minor, patch)
     }
 
@@ -227,10 +227,10 @@ fn minor(text: &str, words: &str) -> Result<Minor, Error> {
     };
     let states = States {
         conn: conn(cs),
-        role: named(role, 3, state84::role).unwrap_or_else(|| Role::Other(role.into())),
-        peer_role: named(peer_role, 3, state84::role).unwrap_or_else(|| Role::Other(peer_role.into())),
-        disk: named(disk, 9, state84::disk).unwrap_or_else(|| DiskState::Other(disk.into())),
-        peer_disk: named(peer_disk, 9, state84::disk).unwrap_or_else(|| DiskState::Other(peer_disk.into())),
+        role: role_of(role),
+        peer_role: role_of(peer_role),
+        disk: disk_of(disk),
+        peer_disk: disk_of(peer_disk),
         protocol,
         flags: flags_of(flags).ok_or_else(|| wrong(text, flags, "these are not the flags of a minor"))?,
         write_ordering: Known::Unknown(format!("{PATH} has no wo: for minor {number}")),
@@ -277,9 +277,14 @@ fn conn(word: &str) -> Conn {
     }
 }
 
-/// The state among the first `count` of an enum that is called `word`.
-fn named<T: std::fmt::Display>(word: &str, count: u32, state: impl Fn(u32) -> T) -> Option<T> {
-    (0..count).map(state).find(|state| state.to_string() == word)
+fn role_of(word: &str) -> Role {
+    let known = (0..3).map(state84::role).find(|role| role.to_string() == word);
+    known.unwrap_or_else(|| Role::Other(word.into()))
+}
+
+fn disk_of(word: &str) -> DiskState {
+    let known = (0..9).map(state84::disk).find(|disk| disk.to_string() == word);
+    known.unwrap_or_else(|| DiskState::Other(word.into()))
 }
 
 fn protocol(text: &str, letter: &str) -> Result<char, Error> {
@@ -289,7 +294,7 @@ fn protocol(text: &str, letter: &str) -> Result<char, Error> {
     }
 }
 
-/// Six letters; five before 8.3.10 or so.
+/// Six letters; 8.3.7 has five.
 fn flags_of(word: &str) -> Option<Flags> {
     let letters: Vec<char> = word.chars().take(7).collect();
     let set = |at: usize, on: char, off: char| match letters.get(at) {

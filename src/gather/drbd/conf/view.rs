@@ -7,13 +7,13 @@ use super::tree::Node;
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
-/// DRBD knows no more nodes of one resource (DRBD_PEERS_MAX 31, and this one).
+/// DRBD serves no more nodes of one resource (drbd.h, DRBD_PEERS_MAX).
 const MOST_HOSTS: usize = 32;
 
 /// The largest number of a device (MINORBITS is 20).
 const LAST_MINOR: u32 = (1 << 20) - 1;
 
-/// The largest number of a volume (DRBD_VOLUME_MAX).
+/// The largest number of a volume (drbd_limits.h, DRBD_VOLUME_MAX).
 const LAST_VOLUME: u32 = 65534;
 
 /// One `resource` section, with what it takes over from `common`.
