@@ -69,6 +69,25 @@ impl Mistake {
     }
 }
 
+/// A mistake with its file and its line: what [`render`] says, as an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error(String);
+
+impl Error {
+    /// `message` is wrong at `place` of `text`, which is that of the file at `path`.
+    pub fn at(path: &str, text: &str, place: Place, message: impl Into<String>) -> Error {
+        Error(render(path, text, place, &message.into()))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
 /// ``PATH:LINE:COLUMN: message: `the line itself` `` on one line, whatever the text holds.
 pub fn render(path: &str, text: &str, place: Place, message: &str) -> String {
     let line = text.split('\n').nth(place.line.saturating_sub(1)).unwrap_or("");

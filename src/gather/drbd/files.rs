@@ -100,7 +100,7 @@ pub fn assemble(
     resources
 }
 
-fn configured<'a>(conf: &'a Conf, hostname: &str) -> Result<Configured<'a>, conf::place::Error> {
+fn configured<'a>(conf: &'a Conf, hostname: &str) -> Result<Configured<'a>, crate::place::Error> {
     let mut broken = None;
     let mut hosts = Vec::new();
     for section in conf.resources()? {
@@ -193,7 +193,7 @@ type Looked<'a> = Result<Options<'a>, String>;
 /// What is configured of something, or why that is not known.
 fn read<'a, T>(
     options: &Looked<'a>,
-    get: impl FnOnce(&Options<'a>) -> Result<T, conf::place::Error>,
+    get: impl FnOnce(&Options<'a>) -> Result<T, crate::place::Error>,
 ) -> Known<T> {
     match options {
         Ok(options) => get(options).map_err(anyhow::Error::from).into(),
@@ -270,7 +270,7 @@ fn connection(
     })
 }
 
-fn net_options<'a>(local: &Local<'a>) -> Result<Options<'a>, conf::place::Error> {
+fn net_options<'a>(local: &Local<'a>) -> Result<Options<'a>, crate::place::Error> {
     match local.peer {
         Some(peer) => local.section.connection_options(local.here.name(), peer),
         None => local.section.resource_options(),

@@ -13,9 +13,9 @@
 //! An empty line stands for a gap between minors, and what begins with a tab
 //! tells how far a resync is. DRBD 9 prints the version and no minors.
 
-use super::conf::place::{Error, Place};
 use super::state84;
 use crate::facts::{ConnectionState, DiskState, Known, ReplicationState, Role, WriteOrdering};
+use crate::place::{Error, Place};
 use crate::report::one_line;
 
 const PATH: &str = "/proc/drbd";

@@ -5,7 +5,7 @@
 //! character after a backslash as it is. More characters than drbdadm's are let
 //! into a bare word, such as those of addresses; a control character never is.
 
-use super::place::Place;
+use crate::place::Place;
 
 /// One piece of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ type Wrong = (Place, &'static str);
 impl<'a> Lexer<'a> {
     /// Begins at the begin of `text`.
     pub fn new(text: &'a str) -> Self {
-        Lexer { rest: text.chars().peekable(), place: Place { line: 1, column: 1 } }
+        Lexer { rest: text.chars().peekable(), place: Place::START }
     }
 
     /// The next token and where it begins; None at the end.

@@ -6,9 +6,9 @@
 //! without one must not.
 
 use super::Conf;
-use super::place::Error;
 use super::tree::{self, Node};
 use crate::host::Host;
+use crate::place::Error;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashSet;
 

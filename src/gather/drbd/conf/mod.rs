@@ -7,7 +7,6 @@
 mod lexer;
 mod load;
 mod options;
-pub mod place;
 mod tree;
 mod view;
 
@@ -16,7 +15,7 @@ pub use options::{Handler, Options};
 pub use tree::{Node, Word};
 pub use view::{HostKind, HostSection, Resource, Volume};
 
-use place::Error;
+use crate::place::Error;
 
 /// Everything that drbd-utils would read: /etc/drbd.conf with what it includes.
 #[derive(Debug, Clone, PartialEq, Eq)]

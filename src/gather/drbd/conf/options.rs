@@ -5,10 +5,10 @@
 //! DRBD that runs (drbd_limits.h of each; reference: HDR, D83).
 
 use super::Conf;
-use super::place::{Error, Place};
 use super::tree::{Node, Word};
 use crate::facts::{DiskOptions, Fencing, OnIoError, OnNoData, Protocol};
 use crate::gather::drbd::proc::Version;
+use crate::place::{Error, Place};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 

@@ -1,7 +1,7 @@
 //! drbd.conf's statements and sections as a tree, whatever their names.
 
 use super::lexer::{Lexer, Token};
-use super::place::{Error, Place};
+use crate::place::{Error, Place};
 
 /// drbd.conf has sections in sections in sections, five deep at most (a proxy's
 /// plugins in a connection); what is much deeper is no drbd.conf.

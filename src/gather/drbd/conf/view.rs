@@ -2,8 +2,8 @@
 
 use super::Conf;
 use super::options::{Options, Table, table};
-use super::place::Error;
 use super::tree::Node;
+use crate::place::Error;
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
