@@ -12,6 +12,8 @@ pub struct Scenario {
     pub resources: &'static [&'static str],
     /// Whether it needs the binary under test.
     pub ours: bool,
+    /// Whether it runs when no scenario is named.
+    pub essential: bool,
     /// Does it and asserts.
     pub run: fn(&Pair) -> Result<()>,
 }
@@ -21,7 +23,7 @@ const fn lab(
     resources: &'static [&'static str],
     run: fn(&Pair) -> Result<()>,
 ) -> Scenario {
-    Scenario { name, resources, ours: false, run }
+    Scenario { name, resources, ours: false, essential: true, run }
 }
 
 const fn ours(
@@ -29,7 +31,12 @@ const fn ours(
     resources: &'static [&'static str],
     run: fn(&Pair) -> Result<()>,
 ) -> Scenario {
-    Scenario { name, resources, ours: true, run }
+    Scenario { name, resources, ours: true, essential: true, run }
+}
+
+/// The same, only for `make lab-all`: another scenario shows nearly as much, or it takes long.
+const fn extra(scenario: Scenario) -> Scenario {
+    Scenario { essential: false, ..scenario }
 }
 
 /// `make demo`.
