@@ -138,11 +138,6 @@ impl Drive {
         self.state().fail_next_flush = true;
     }
 
-    /// Whether a flush that is to fail has not come yet.
-    pub fn is_to_fail_flush(&self) -> bool {
-        self.state().fail_next_flush
-    }
-
     /// The drive writes back by itself, as drives do when they please.
     pub fn write_back(&self) {
         self.state().flush();

@@ -13,6 +13,7 @@ mod cpio;
 mod demo;
 mod drbd;
 mod drive;
+mod flushes;
 mod guest;
 mod image;
 mod link;

@@ -31,13 +31,19 @@ pub fn block(number: u64) -> Vec<u8> {
 
 /// The records that an image of the disk holds whole and in their places.
 pub fn found(image: &[u8]) -> BTreeSet<u64> {
-    let places = image.chunks_exact(SIZE).zip(0..);
-    places.filter_map(|(block, place)| at(block, place * SIZE as u64)).collect()
+    within(image, 0).collect()
 }
 
-/// The record that these bytes are, where they come from this place of the disk.
-pub fn at(bytes: &[u8], place: u64) -> Option<u64> {
+/// The records in bytes that lie at this offset of the disk.
+pub fn within(bytes: &[u8], offset: usize) -> impl Iterator<Item = u64> {
+    // A record cut at the start or end is none.
+    let skip = offset.next_multiple_of(SIZE) - offset;
+    let blocks = bytes.get(skip..).unwrap_or_default().chunks_exact(SIZE);
+    blocks.enumerate().filter_map(move |(index, block)| at(block, offset + skip + index * SIZE))
+}
+
+fn at(bytes: &[u8], place: usize) -> Option<u64> {
     let line = bytes.strip_prefix(b"record ")?.split(|&byte| byte == b'\n').next()?;
     let number = std::str::from_utf8(line).ok()?.parse().ok()?;
-    (number <= ROOM && offset(number) == place && bytes == block(number)).then_some(number)
+    (number <= ROOM && offset(number) == place as u64 && bytes == block(number)).then_some(number)
 }
