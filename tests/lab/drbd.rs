@@ -67,7 +67,7 @@ pub fn configuration() -> String {
     // A node that the other one starves of CPU must not lose the connection.
     let mut text = String::from(
         "global { usage-count no; }\n\
-         common { net { protocol C; ping-timeout 30; connect-int 3; timeout 60; } }\n",
+         common { net { protocol C; ping-int 5; ping-timeout 30; connect-int 3; timeout 60; } }\n",
     );
     for (number, resource) in RESOURCES.iter().enumerate() {
         let port = 7800 + number;

@@ -51,6 +51,11 @@ pub fn hand_over(from: &Node, to: &Node, resource: &str) -> Result<Records> {
 pub fn come_back(pair: &Pair, node: &Node, resource: &str) -> Result<()> {
     node.power_on()?;
     node.wait_for_boot()?;
+    join(pair, node, resource)
+}
+
+/// Brings the resource up; returns once DRBD calls both copies good.
+pub fn join(pair: &Pair, node: &Node, resource: &str) -> Result<()> {
     node.ok(&format!("drbdadm up {resource}"))?;
     are_equal(pair, resource)
 }

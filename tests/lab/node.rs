@@ -46,6 +46,8 @@ impl Node {
     }
 
     /// Starts the machine and does not wait for it.
+    ///
+    /// It dies with the thread that calls this (PR_SET_PDEATHSIG(2const)): not from within `Pair::both`.
     pub fn power_on(&self) -> Result<()> {
         let Node { name, directory, image, .. } = self;
         let mut servers = Vec::new();
@@ -86,7 +88,7 @@ impl Node {
         self.running().as_ref().with_context(|| self.is_off())?.machine.resume()
     }
 
-    /// On, running and with drives that answer, whatever a scenario has done to it.
+    /// Starting or running, and with drives that answer, whatever a scenario has done to it.
     pub fn come_back(&self) -> Result<()> {
         for drive in &self.drives {
             drive.release();
@@ -94,8 +96,7 @@ impl Node {
         if self.is_on() {
             return self.resume();
         }
-        self.power_on()?;
-        self.wait_for_boot()
+        self.power_on()
     }
 
     /// Whether the machine has power.

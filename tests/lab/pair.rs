@@ -39,7 +39,8 @@ impl Pair {
         let a = Node::new("a", directory, image, plug_a);
         let b = Node::new("b", directory, image, plug_b);
         let pair = Pair { a, b, link };
-        pair.both(Node::power_on)?;
+        pair.a.power_on()?;
+        pair.b.power_on()?;
         pair.both(Node::wait_for_boot)?;
         Ok(pair)
     }
@@ -94,8 +95,10 @@ impl Pair {
     /// Ends what a scenario may have left, whatever way it ended.
     pub fn clean_up(&self, resources: &[&str]) -> Result<()> {
         self.link.restore();
+        self.a.come_back()?;
+        self.b.come_back()?;
         self.both(|node| {
-            node.come_back()?;
+            node.wait_for_boot()?;
             node.ok("rm -f /run/lab-hold; for job in /run/lab-job-*; do [ -e $job ] && kill $(cat $job); rm -f $job; done
                  for id in $(xl list | awk 'NR > 1 && $2 != 0 { print $2 }'); do xl destroy $id; done
                  ! grep -q ' /mnt ' /proc/mounts || umount /mnt")?;

@@ -45,8 +45,9 @@ fn cut_both(pair: &Pair, md_flushes: &str) -> Result<flushes::Records> {
     let on_medium = |node: &Node| record::found(&node.drive("vdl").durable());
     flushes::are_kept("the cut Primary's medium", 1..=2, &on_medium(a))?;
     flushes::are_lost("the cut peer's medium", 2..=2, &on_medium(b))?;
+    a.power_on()?;
+    b.power_on()?;
     pair.both(|node| {
-        node.power_on()?;
         node.wait_for_boot()?;
         node.ok("drbdadm up f1")?;
         Ok(())

@@ -80,7 +80,12 @@ fn cut_the_secondary(pair: &Pair, first: u64) -> Result<()> {
     ensure!(!survived.contains(&only_cached), "the power cut of the Secondary took nothing");
     guest.wait_for(b, &format!("fsynced {}", only_cached + SOME))?;
 
-    flushes::come_back(pair, a, "f0")?;
+    // It would fill the disk while a boots; it writes again while a is resynced.
+    b.ok("xl pause flush-secondary")?;
+    a.power_on()?;
+    a.wait_for_boot()?;
+    b.ok("xl unpause flush-secondary")?;
+    flushes::join(pair, a, "f0")?;
     b.ok("xl shutdown flush-secondary")?;
     guest.wait_until_gone(b)?;
     b.wait_for_drbd("f0", "ro:Secondary/Secondary")?;
