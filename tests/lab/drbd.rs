@@ -37,7 +37,7 @@ pub const FILE_DISKS: usize = 10;
 pub const DISK_SIZE: u64 = 48 << 20;
 
 /// The disks behind these that lose at a power cut what was not flushed, and their sizes.
-pub const DRIVES: &[(&str, usize)] = &[("vdk", 16 << 20), ("vdl", 16 << 20), ("vdm", 4 << 20)];
+pub const DRIVES: &[(&str, usize)] = &[("vdk", 32 << 20), ("vdl", 16 << 20), ("vdm", 4 << 20)];
 
 /// The disks of a resource that are such drives.
 pub fn drives(resource: &str) -> impl Iterator<Item = &'static str> {
@@ -65,9 +65,11 @@ fn find(resource: &str) -> &'static Resource {
 /// `/etc/drbd.conf` of both nodes.
 pub fn configuration() -> String {
     // A node that the other one starves of CPU must not lose the connection.
+    // A resync does not wait for a guest that never stops writing (c-min-rate 0).
     let mut text = String::from(
         "global { usage-count no; }\n\
-         common { net { protocol C; ping-int 5; ping-timeout 30; connect-int 3; timeout 60; } }\n",
+         common { net { protocol C; ping-int 5; ping-timeout 30; connect-int 3; timeout 60; }\n\
+         \x20        disk { c-min-rate 0; } }\n",
     );
     for (number, resource) in RESOURCES.iter().enumerate() {
         let port = 7800 + number;

@@ -16,7 +16,7 @@ pub const ROOM: u64 = EXTENTS * (EXTENT / SIZE as u64) - 1;
 const EXTENT: u64 = 4 << 20;
 
 /// Neighbouring records lie in different extents.
-const EXTENTS: u64 = 3;
+const EXTENTS: u64 = 7;
 
 /// Where the record lies on the disk.
 pub fn offset(number: u64) -> u64 {
