@@ -104,7 +104,12 @@ impl Pair {
                  ! grep -q ' /mnt ' /proc/mounts || umount /mnt")?;
             node.wait_until("without vbds", "! ls /sys/bus/xen-backend/devices | grep vbd", LIMIT)?;
             for resource in resources {
-                let down = format!("drbdadm secondary {resource} && drbdadm down {resource}");
+                // A node that was booted again has it down already.
+                let minor = drbd::minor(resource);
+                let down = format!(
+                    "! grep -q '^ *{minor}: ' /proc/drbd \
+                     || {{ drbdadm secondary {resource} && drbdadm down {resource}; }}"
+                );
                 node.wait_until("down", &down, LIMIT)?;
             }
             node.ok("rm -rf /run/block-drbd /run/xen-hotplug/block")?;
