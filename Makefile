@@ -29,12 +29,13 @@ unit:
 # Everything that must pass.
 test: deps check build unit lab
 
-# Two real Xen hosts with DRBD in QEMU: `make lab` or `make lab SCENARIO=create-destroy`.
+# Two real Xen hosts with DRBD in QEMU: `make lab` runs the essential scenarios,
+# `make lab-all` every one, `make lab SCENARIO=create-destroy` those named.
 lab: deps build
 	$(CARGO) test --locked --test lab -- $(SCENARIO)
 
 lab-all: deps build
-	$(CARGO) test --locked --test lab --
+	$(CARGO) test --locked --test lab -- --all
 
 demo: deps build
 	$(CARGO) test --locked --test lab -- --demo

@@ -6,27 +6,45 @@ pub struct Resource {
     pub name: &'static str,
     /// One `(minor, disk)` a volume.
     pub volumes: &'static [(u32, &'static str)],
+    /// Where its metadata is: `internal` or a device.
+    meta_disk: &'static str,
+}
+
+const fn internal(name: &'static str, volumes: &'static [(u32, &'static str)]) -> Resource {
+    Resource { name, volumes, meta_disk: "internal" }
 }
 
 /// One virtio disk a volume, the same on both nodes.
 pub const RESOURCES: &[Resource] = &[
-    Resource { name: "r0", volumes: &[(10, "vda")] },
-    Resource { name: "r1", volumes: &[(11, "vdb")] },
-    Resource { name: "r2", volumes: &[(12, "vdc")] },
-    Resource { name: "r3", volumes: &[(13, "vdd")] },
-    Resource { name: "r4", volumes: &[(14, "vde")] },
-    Resource { name: "r5", volumes: &[(15, "vdf")] },
-    Resource { name: "r6", volumes: &[(16, "vdg")] },
-    Resource { name: "r7", volumes: &[(17, "vdh")] },
-    Resource { name: "multi", volumes: &[(20, "vdi"), (21, "vdj")] },
+    internal("r0", &[(10, "vda")]),
+    internal("r1", &[(11, "vdb")]),
+    internal("r2", &[(12, "vdc")]),
+    internal("r3", &[(13, "vdd")]),
+    internal("r4", &[(14, "vde")]),
+    internal("r5", &[(15, "vdf")]),
+    internal("r6", &[(16, "vdg")]),
+    internal("r7", &[(17, "vdh")]),
+    internal("multi", &[(20, "vdi"), (21, "vdj")]),
+    // Over disks with a volatile cache.
+    internal("f0", &[(30, "vdk")]),
+    Resource { name: "f1", volumes: &[(31, "vdl")], meta_disk: "/dev/vdm" },
 ];
 
-/// Every disk of a node is this large.
+/// How many disks a node has that are files.
+pub const FILE_DISKS: usize = 10;
+
+/// Each of them is this large.
 pub const DISK_SIZE: u64 = 48 << 20;
 
-/// How many disks a node has.
-pub fn disks() -> usize {
-    RESOURCES.iter().map(|resource| resource.volumes.len()).sum()
+/// The disks behind these that lose at a power cut what was not flushed, and their sizes.
+pub const DRIVES: &[(&str, usize)] = &[("vdk", 32 << 20), ("vdl", 16 << 20), ("vdm", 4 << 20)];
+
+/// The disks of a resource that are such drives.
+pub fn drives(resource: &str) -> impl Iterator<Item = &'static str> {
+    let found = find(resource);
+    let disks = found.volumes.iter().map(|(_, disk)| *disk);
+    let meta = found.meta_disk.strip_prefix("/dev/");
+    disks.chain(meta).filter(|disk| DRIVES.iter().any(|(name, _)| name == disk))
 }
 
 /// The first minor of a resource.
@@ -47,16 +65,19 @@ fn find(resource: &str) -> &'static Resource {
 /// `/etc/drbd.conf` of both nodes.
 pub fn configuration() -> String {
     // A node that the other one starves of CPU must not lose the connection.
+    // A resync does not wait for a guest that never stops writing (c-min-rate 0).
     let mut text = String::from(
         "global { usage-count no; }\n\
-         common { net { protocol C; ping-timeout 30; connect-int 3; timeout 60; } }\n",
+         common { net { protocol C; ping-int 5; ping-timeout 30; connect-int 3; timeout 60; }\n\
+         \x20        disk { c-min-rate 0; } }\n",
     );
     for (number, resource) in RESOURCES.iter().enumerate() {
         let port = 7800 + number;
         text += &format!("resource {} {{\n", resource.name);
         for (volume, (minor, disk)) in resource.volumes.iter().enumerate() {
             text += &format!(
-                "  volume {volume} {{ device /dev/drbd{minor}; disk /dev/{disk}; meta-disk internal; }}\n"
+                "  volume {volume} {{ device /dev/drbd{minor}; disk /dev/{disk}; meta-disk {}; }}\n",
+                resource.meta_disk
             );
         }
         text +=

@@ -25,6 +25,7 @@ pub struct Programs {
 }
 
 /// The files that QEMU is given.
+#[derive(Clone)]
 pub struct Image {
     /// The hypervisor.
     pub xen: PathBuf,

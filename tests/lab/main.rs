@@ -1,9 +1,9 @@
 //! The lab: two QEMU machines with real Xen, xl, blkback and DRBD, and guests
 //! that write and flush, under the binary under test.
 //!
-//! `cargo test --test lab -- [--list | --demo | --bench] [SCENARIO…]`. It needs Debian 12 for the
-//! packages and QEMU, and neither root, nor KVM, nor a network device. It must
-//! touch nothing outside `target/lab`.
+//! `cargo test --test lab -- [--list | --demo | --bench | --all | SCENARIO…]`; without a name it runs
+//! the essential scenarios. It needs Debian 12 for the packages and QEMU, and neither root, nor KVM,
+//! nor a network device. It must touch nothing outside `target/lab`.
 #![allow(clippy::disallowed_methods)]
 
 mod bench;
@@ -12,15 +12,20 @@ mod channel;
 mod cpio;
 mod demo;
 mod drbd;
+mod drive;
+mod flushes;
 mod guest;
 mod image;
+mod link;
 mod modules;
+mod nbd;
 mod node;
 mod packages;
 mod pair;
 mod paths;
 mod programs;
 mod qemu;
+mod record;
 mod scenario;
 mod scenarios;
 mod wire;
@@ -59,6 +64,7 @@ fn run() -> Result<bool> {
     let chosen = match arguments.first().map(String::as_str) {
         Some("--demo") => vec![&scenario::DEMO],
         Some("--bench") => vec![&scenario::BENCH],
+        Some("--all") => scenario::ALL.iter().collect(),
         _ => chosen(&arguments)?,
     };
     let mut good = true;
@@ -82,7 +88,7 @@ fn run() -> Result<bool> {
 
 fn chosen(names: &[String]) -> Result<Vec<&'static Scenario>> {
     if names.is_empty() {
-        return Ok(scenario::ALL.iter().collect());
+        return Ok(scenario::ALL.iter().filter(|scenario| scenario.essential).collect());
     }
     let mut chosen = Vec::new();
     for name in names {

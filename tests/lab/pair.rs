@@ -5,10 +5,10 @@
 
 use crate::drbd;
 use crate::image::Image;
+use crate::link::Link;
 use crate::node::{LIMIT, Node};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use std::fs;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 /// What says how a node is, by the file that keeps it.
@@ -28,17 +28,20 @@ pub struct Pair {
     pub a: Node,
     /// 10.0.0.2, the peer.
     pub b: Node,
+    /// The network between them.
+    pub link: Link,
 }
 
 impl Pair {
     /// Boots both machines and waits for their agents.
     pub fn boot(image: &Image, directory: &Path) -> Result<Pair> {
-        let (one, other) = UnixStream::pair()?;
-        let a = Node::start("a", directory, image, one.into())?;
-        let b = Node::start("b", directory, image, other.into())?;
-        let pair = Pair { a, b };
-        pair.both(Node::wait_for_boot)
-            .with_context(|| format!("see {}/*-serial.log", directory.display()))?;
+        let (link, [plug_a, plug_b]) = Link::new()?;
+        let a = Node::new("a", directory, image, plug_a);
+        let b = Node::new("b", directory, image, plug_b);
+        let pair = Pair { a, b, link };
+        pair.a.power_on()?;
+        pair.b.power_on()?;
+        pair.both(Node::wait_for_boot)?;
         Ok(pair)
     }
 
@@ -70,6 +73,15 @@ impl Pair {
         self.both(|node| node.wait_for_drbd(resource, "ds:UpToDate/UpToDate "))
     }
 
+    /// A clean resource whose drives are all zero and have no history.
+    pub fn connect_erased(&self, resource: &str) -> Result<()> {
+        for disk in drbd::drives(resource) {
+            self.a.drive(disk).erase();
+            self.b.drive(disk).erase();
+        }
+        self.connect(resource)
+    }
+
     /// An ext4 file system on the resource, made through node a.
     pub fn make_file_system(&self, resource: &str) -> Result<()> {
         let minor = drbd::minor(resource);
@@ -82,13 +94,22 @@ impl Pair {
 
     /// Ends what a scenario may have left, whatever way it ended.
     pub fn clean_up(&self, resources: &[&str]) -> Result<()> {
+        self.link.restore();
+        self.a.come_back()?;
+        self.b.come_back()?;
         self.both(|node| {
+            node.wait_for_boot()?;
             node.ok("rm -f /run/lab-hold; for job in /run/lab-job-*; do [ -e $job ] && kill $(cat $job); rm -f $job; done
                  for id in $(xl list | awk 'NR > 1 && $2 != 0 { print $2 }'); do xl destroy $id; done
                  ! grep -q ' /mnt ' /proc/mounts || umount /mnt")?;
             node.wait_until("without vbds", "! ls /sys/bus/xen-backend/devices | grep vbd", LIMIT)?;
             for resource in resources {
-                let down = format!("drbdadm secondary {resource} && drbdadm down {resource}");
+                // A node that was booted again has it down already.
+                let minor = drbd::minor(resource);
+                let down = format!(
+                    "! grep -q '^ *{minor}: ' /proc/drbd \
+                     || {{ drbdadm secondary {resource} && drbdadm down {resource}; }}"
+                );
                 node.wait_until("down", &down, LIMIT)?;
             }
             node.ok("rm -rf /run/block-drbd /run/xen-hotplug/block")?;
@@ -99,7 +120,7 @@ impl Pair {
     /// Keeps all that a failed scenario can be understood from. What cannot be had is left out.
     pub fn collect(&self, directory: &Path) -> Result<()> {
         fs::create_dir_all(directory)?;
-        for node in [&self.a, &self.b] {
+        for node in [&self.a, &self.b].into_iter().filter(|node| node.is_on()) {
             for (name, command) in DIAGNOSES {
                 let output = node.run(command)?;
                 let text = output.text() + &output.stderr;

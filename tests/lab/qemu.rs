@@ -1,17 +1,22 @@
-//! One QEMU process: started, and killed when it is no longer wanted.
+//! One QEMU process: started, paused, and killed when it is no longer wanted.
 //!
 //! No KVM, no tap, no root: TCG always, because /dev/kvm may exist and still be
-//! useless. The two machines' network is a socket pair, so no port is taken.
+//! useless. The two machines' network is made of socket pairs, so no port is taken.
 
 use crate::drbd;
 use crate::image::Image;
 use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 const MEMORY: &str = "2048";
+
+/// Write-back, so that a flush has something to flush.
+const DISK: &str = "if=virtio,format=raw,cache=writeback";
 
 /// A running machine.
 pub struct Machine {
@@ -21,10 +26,10 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Starts the machine; its files are `directory/NAME-*`.
+    /// Starts the machine; its files are `directory/NAME-*`, and its disks those of the machine before it.
     pub fn start(name: &str, directory: &Path, image: &Image, network: OwnedFd) -> Result<Machine> {
         let channel = directory.join(format!("{name}-channel"));
-        let serial = directory.join(format!("{name}-serial.log"));
+        let serial = directory.join(format!("{name}-serial.log")).display().to_string();
         let mac = format!("52:54:00:00:00:{:02x}", name.as_bytes()[0]);
         let kernel = image.kernel.display();
         let root = image.root.display();
@@ -35,7 +40,8 @@ impl Machine {
             // Without -smap dom0 crashes at once; without -rdtscp PVH guests flood the console.
             .args(["-accel", "tcg,thread=multi", "-cpu", "max,-smap,-pku,-rdtscp"])
             .args(["-smp", "1", "-m", MEMORY, "-nodefaults", "-display", "none"])
-            .args(["-no-reboot", "-serial", &format!("file:{}", serial.display())])
+            .args(["-no-reboot", "-chardev", &format!("file,id=serial,path={serial},append=on")])
+            .args(["-serial", "chardev:serial"])
             .arg("-kernel")
             .arg(&image.xen)
             .args([
@@ -48,16 +54,44 @@ impl Machine {
             .args(["-device", "virtio-serial-pci"])
             .args(["-chardev", &format!("socket,id=lab,path={},server=on,wait=off", channel.display())])
             .args(["-device", "virtserialport,chardev=lab,name=lab"]);
-        for number in 0..drbd::disks() {
-            command.args(["-drive", &disk(name, directory, number)?]);
+        // In this order they become vda, vdb, ….
+        for number in 0..drbd::FILE_DISKS {
+            command.args(["-drive", &file_disk(name, directory, number)?]);
+        }
+        for (disk, _) in drbd::DRIVES {
+            let socket = drive_socket(name, directory, disk);
+            command.args([
+                "-drive",
+                &format!(
+                    "{DISK},file.driver=nbd,file.server.type=unix,file.server.path={}",
+                    socket.display()
+                ),
+            ]);
         }
         let process = command
             .stdin(network)
             .stdout(Stdio::null())
-            .stderr(File::create(directory.join(format!("{name}-qemu.log")))?)
+            .stderr(
+                File::options().create(true).append(true).open(directory.join(format!("{name}-qemu.log")))?,
+            )
             .spawn()
             .context("starting qemu-system-x86_64 (`make deps` installs it)")?;
         Ok(Machine { process, channel })
+    }
+
+    /// Stops the machine between two instructions, as if its host had hung.
+    pub fn pause(&self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// Ends a pause.
+    pub fn resume(&self) -> Result<()> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let process = Pid::from_raw(self.process.id().try_into()?);
+        kill(process, signal).context("signalling QEMU")
     }
 
     /// Whether QEMU still runs.
@@ -66,11 +100,16 @@ impl Machine {
     }
 }
 
-/// A new, empty disk; write-back, so that a flush has something to flush.
-fn disk(name: &str, directory: &Path, number: usize) -> Result<String> {
+/// Where the harness serves a drive to the machine.
+pub fn drive_socket(name: &str, directory: &Path, disk: &str) -> PathBuf {
+    directory.join(format!("{name}-{disk}.nbd"))
+}
+
+/// Empty at first.
+fn file_disk(name: &str, directory: &Path, number: usize) -> Result<String> {
     let path = directory.join(format!("{name}-disk{number}.raw"));
-    File::create(&path)?.set_len(drbd::DISK_SIZE)?;
-    Ok(format!("file={},if=virtio,format=raw,cache=writeback", path.display()))
+    File::options().create(true).append(true).open(&path)?.set_len(drbd::DISK_SIZE)?;
+    Ok(format!("{DISK},file={}", path.display()))
 }
 
 impl Drop for Machine {

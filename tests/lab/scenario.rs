@@ -12,6 +12,8 @@ pub struct Scenario {
     pub resources: &'static [&'static str],
     /// Whether it needs the binary under test.
     pub ours: bool,
+    /// Whether it runs when no scenario is named.
+    pub essential: bool,
     /// Does it and asserts.
     pub run: fn(&Pair) -> Result<()>,
 }
@@ -21,7 +23,7 @@ const fn lab(
     resources: &'static [&'static str],
     run: fn(&Pair) -> Result<()>,
 ) -> Scenario {
-    Scenario { name, resources, ours: false, run }
+    Scenario { name, resources, ours: false, essential: true, run }
 }
 
 const fn ours(
@@ -29,7 +31,12 @@ const fn ours(
     resources: &'static [&'static str],
     run: fn(&Pair) -> Result<()>,
 ) -> Scenario {
-    Scenario { name, resources, ours: true, run }
+    Scenario { name, resources, ours: true, essential: true, run }
+}
+
+/// The same, only for `make lab-all`: another scenario shows nearly as much, or it takes long.
+const fn extra(scenario: Scenario) -> Scenario {
+    Scenario { essential: false, ..scenario }
 }
 
 /// `make demo`.
@@ -41,6 +48,7 @@ pub const BENCH: Scenario = ours("bench", &["r6"], crate::bench::run);
 /// In the order in which they run: first what proves the lab itself.
 pub const ALL: &[Scenario] = &[
     lab("boot", &["r0"], s::boot::run),
+    lab("drives", &[], s::drives::run),
     lab("old-script", &["r0"], s::old_script::run),
     ours("create-destroy", &["r1"], s::create_destroy::run),
     ours("reboot", &["r2"], s::reboot::run),
@@ -53,4 +61,13 @@ pub const ALL: &[Scenario] = &[
     lab("drbd-conformance", &["r7"], s::drbd_conformance::run),
     ours("pvh", &["r2"], s::pvh::run),
     ours("pygrub", &["r3"], s::pygrub::run),
+    // Last: they leave machines that were booted again.
+    ours("flush-safe", &["f0"], s::flush_safe::run),
+    lab("flush-lost-write-order-none", &["f0"], s::flush_lost_write_order_none::run),
+    extra(lab("flush-lost-write-order-drain", &["f0"], s::flush_lost_write_order_drain::run)),
+    extra(lab("flush-lost-write-order-downgraded", &["f0"], s::flush_lost_write_order_downgraded::run)),
+    extra(lab("flush-lost-md-flushes-off", &["f1"], s::flush_lost_md_flushes_off::run)),
+    extra(lab("flush-lost-cache-view", &["f0"], s::flush_lost_cache_view::run)),
+    lab("flush-lost-diskless", &["f0"], s::flush_lost_diskless::run),
+    extra(lab("flush-lost-protocol", &["f0"], s::flush_lost_protocol::run)),
 ];

@@ -3,6 +3,7 @@
 //! Every line it prints starts with `GUEST`; dom0's xenconsoled writes the
 //! console to a file in which scenarios look for these lines.
 
+use crate::{record, records};
 use anyhow::{Context, Result, bail};
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount, umount};
@@ -54,11 +55,12 @@ fn live() -> Result<RebootMode> {
     load_modules()?;
     wait_for_disk()?;
     let command_line = fs::read_to_string("/proc/cmdline")?;
-    let task = command_line.split_whitespace().find_map(|word| word.strip_prefix("lab.do="));
-    match task.context("no lab.do= on the command line")? {
+    let value = |name| command_line.split_whitespace().find_map(|word| word.strip_prefix(name));
+    match value("lab.do=").context("no lab.do= on the command line")? {
         "write" => write(),
         "read" => read(),
         "raw" => raw(),
+        "endless" => endless(value("lab.first=").context("no lab.first= on the command line")?.parse()?),
         "reboot" => reboot_once(),
         "stay" => stay().map(|never| match never {}),
         other => bail!("lab.do={other}"),
@@ -128,18 +130,17 @@ fn print_records() -> Result<()> {
     Ok(())
 }
 
-/// One block a record, on the device itself.
+/// A few records on the device itself.
 fn raw() -> Result<RebootMode> {
-    let disk = File::options().read(true).write(true).open(DISK)?;
-    for number in 1..=COUNT {
-        let mut block = format!("record {number}\n").into_bytes();
-        block.resize(usize::try_from(BLOCK)?, 0);
-        disk.write_all_at(&block, number * BLOCK)?;
-        disk.sync_all().with_context(|| format!("fsync of block {number}"))?;
-        println!("GUEST fsynced {number}");
-    }
+    records::write(Path::new(DISK), 1..=COUNT, |number| println!("GUEST fsynced {number}"))?;
     println!("GUEST done");
     Ok(RebootMode::RB_POWER_OFF)
+}
+
+/// Records on the device itself, from this one on until the machine ends; the disk must not fill up before.
+fn endless(first: u64) -> Result<RebootMode> {
+    records::write(Path::new(DISK), first..=record::ROOM, |number| println!("GUEST fsynced {number}"))?;
+    bail!("the disk is full of records")
 }
 
 /// Writes and reboots; after the reboot, reads and stays.

@@ -1,11 +1,15 @@
 //! The only program of ours inside the lab's machines, under three names.
 //!
-//! In a node (dom0) it serves the harness's commands; as a guest's first
-//! process it is the guest; as `/sbin/poweroff` it is what the guest's kernel
-//! runs when Xen asks for a shutdown. It asserts nothing: scenarios do.
+//! In a node (dom0) it serves the harness's commands, or writes and finds
+//! records where a scenario calls it with words; as a guest's first process it
+//! is the guest; as `/sbin/poweroff` it is what the guest's kernel runs when Xen
+//! asks for a shutdown. It asserts nothing: scenarios do.
 #![allow(clippy::disallowed_methods)]
 
 mod guest;
+#[path = "../record.rs"]
+mod record;
+mod records;
 mod serve;
 #[path = "../wire.rs"]
 mod wire;
@@ -20,7 +24,9 @@ fn main() -> ExitCode {
     if std::process::id() == 1 {
         return guest::run();
     }
-    match serve::run() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let done = if words.is_empty() { serve::run() } else { records::run(&words) };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("lab-agent: {error:#}");
