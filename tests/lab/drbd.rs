@@ -30,6 +30,9 @@ pub const RESOURCES: &[Resource] = &[
     Resource { name: "f1", volumes: &[(31, "vdl")], meta_disk: "/dev/vdm" },
 ];
 
+/// The port of the first resource; each has its own.
+const FIRST_PORT: usize = 7800;
+
 /// How many disks a node has that are files.
 pub const FILE_DISKS: usize = 10;
 
@@ -45,6 +48,16 @@ pub fn drives(resource: &str) -> impl Iterator<Item = &'static str> {
     let disks = found.volumes.iter().map(|(_, disk)| *disk);
     let meta = found.meta_disk.strip_prefix("/dev/");
     disks.chain(meta).filter(|disk| DRIVES.iter().any(|(name, _)| name == disk))
+}
+
+/// The disk below the first volume of a resource.
+pub fn disk(resource: &str) -> &'static str {
+    find(resource).volumes[0].1
+}
+
+/// The port at which both nodes listen for the resource.
+pub fn port(resource: &str) -> usize {
+    FIRST_PORT + RESOURCES.iter().position(|known| known.name == resource).unwrap_or_default()
 }
 
 /// The first minor of a resource.
@@ -72,7 +85,7 @@ pub fn configuration() -> String {
          \x20        disk { c-min-rate 0; } }\n",
     );
     for (number, resource) in RESOURCES.iter().enumerate() {
-        let port = 7800 + number;
+        let port = FIRST_PORT + number;
         text += &format!("resource {} {{\n", resource.name);
         for (volume, (minor, disk)) in resource.volumes.iter().enumerate() {
             text += &format!(

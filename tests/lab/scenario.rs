@@ -61,6 +61,13 @@ pub const ALL: &[Scenario] = &[
     lab("drbd-conformance", &["r7"], s::drbd_conformance::run),
     ours("pvh", &["r2"], s::pvh::run),
     ours("pygrub", &["r3"], s::pygrub::run),
+    ours("refused-write-order-none", &["r4"], s::refused_durability::write_order_none),
+    extra(ours("refused-write-order-drain", &["r4"], s::refused_durability::write_order_drain)),
+    extra(ours("refused-md-flushes-off", &["r4"], s::refused_durability::md_flushes_off)),
+    extra(ours("refused-al-updates-off", &["r4"], s::refused_durability::al_updates_off)),
+    ours("refused-cache-view", &["r4"], s::refused_durability::cache_view),
+    extra(ours("refused-protocol", &["r4"], s::refused_durability::protocol)),
+    extra(ours("refused-diskless", &["r4"], s::refused_durability::diskless)),
     // Last: they leave machines that were booted again.
     ours("flush-safe", &["f0"], s::flush_safe::run),
     lab("flush-lost-write-order-none", &["f0"], s::flush_lost_write_order_none::run),

@@ -20,5 +20,6 @@ pub mod pvh;
 pub mod pygrub;
 pub mod reboot;
 pub mod refused_disk_inconsistent;
+pub mod refused_durability;
 pub mod refused_peer_primary;
 pub mod xenstore_conformance;

@@ -12,7 +12,12 @@ use anyhow::{Result, ensure};
 const RESOURCE: &str = "r4";
 
 pub fn write_order_none(pair: &Pair) -> Result<()> {
-    options(pair, "write-order-none", "--disk-flushes=no --disk-drain=no", "--disk-flushes=yes --disk-drain=yes")
+    options(
+        pair,
+        "write-order-none",
+        "--disk-flushes=no --disk-drain=no",
+        "--disk-flushes=yes --disk-drain=yes",
+    )
 }
 
 pub fn write_order_drain(pair: &Pair) -> Result<()> {
@@ -75,6 +80,6 @@ fn is_refused(node: &Node, name: &str, rule: &str) -> Result<()> {
     let sentence = said.lines().find(|line| line.contains("script: ")).unwrap_or_default();
     ensure!(sentence.contains(&format!("[{rule}]")), "xl does not name the rule: {said}");
     println!("lab: {}", sentence.trim());
-    node.ok(&format!("grep -q 'ro:Secondary/' /proc/drbd || ! drbdadm role {RESOURCE} | grep -q ^Primary"))?;
+    node.drbd_is(RESOURCE, "ro:Secondary/")?;
     node.has_no_guest()
 }
