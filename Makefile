@@ -50,6 +50,8 @@ install: build
 	@if [ -z "$(DESTDIR)" ] && [ -e $(SCRIPTS)/block-drbd ] && ! cmp -s $(BINARY) $(SCRIPTS)/block-drbd && dpkg -S $(SCRIPTS)/block-drbd >/dev/null 2>&1; then \
 	  dpkg-divert --local --rename --divert $(SCRIPTS)/block-drbd.drbd-utils --add $(SCRIPTS)/block-drbd; fi
 	install -D -m 0755 $(BINARY) $(DESTDIR)$(SCRIPTS)/block-drbd
+	install -D -m 0644 man/block-drbd.8 $(DESTDIR)$(PREFIX)/share/man/man8/block-drbd.8
+	[ -e $(DESTDIR)/etc/xen/block-drbd.toml ] || install -D -m 0644 etc/block-drbd.toml $(DESTDIR)/etc/xen/block-drbd.toml
 	mkdir -p $(DESTDIR)$(PREFIX)/sbin
 	ln -sfn $(SCRIPTS)/block-drbd $(DESTDIR)$(PREFIX)/sbin/block-drbd
 
