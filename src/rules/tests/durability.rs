@@ -52,8 +52,13 @@ impl Half<'_> {
 
     /// A dm device between DRBD and the disk.
     fn on_dm(&mut self, queue: WriteCache) {
+        self.on(DeviceKind::DeviceMapper, queue);
+    }
+
+    /// A device of another kind there; it is called dm-0 all the same.
+    fn on(&mut self, kind: DeviceKind, queue: WriteCache) {
         let dm = Device {
-            kind: DeviceKind::DeviceMapper,
+            kind,
             write_cache: Known::Is(queue),
             below: Known::Is(vec!["vda".into()]),
             ..self.device("vda").clone()
@@ -81,6 +86,7 @@ fn kernels_and_drbds() {
         ("2.6.18-xen", "8.3.7", "barrier-era"),          // row 1
         ("2.6.32-5-xen-amd64", "8.3.7", "barrier-era"),  // row 1, the incident
         ("2.6.32-5-xen-amd64", "8.4.11", "barrier-era"), // row 1
+        ("2.6.32-754.el6", "8.4.11", "barrier-era"),     // row 3, whose blkback nobody has verified
         ("2.6.37", "8.3.13", "barrier-era"),             // row 4
         ("3.2.0", "8.3.11", "barrier-era"),              // row 4
         ("3.2.0", "8.3.16", "barrier-era"),              // row 6, but there is no netlink to promote with
@@ -96,6 +102,8 @@ fn kernels_and_drbds() {
     }
     assert_eq!(after(here(|h| h.node.kernel = no())), "barrier-era?");
     assert_eq!(after(there(|h| h.node.drbd = no())), "barrier-era?");
+    let mixed = |f: &mut Facts| { here(|h| h.versions("6.1.0", "9.2.19"))(f); there(|h| h.versions("3.2.0", "8.3.16"))(f) };
+    assert_eq!(after(mixed), "barrier-era", "row 24");
     // Row 2: no cache is volatile, and the errors come anyway.
     let row = |h: &mut Half| { h.versions("2.6.32", "8.3.7"); h.disk(WriteCache::WriteThrough); };
     assert_eq!(after(here(row)), "barrier-era");
@@ -167,6 +175,17 @@ fn what_the_queues_say() {
     assert_eq!(after(here(|h| h.on_dm(WriteCache::WriteBack))), "");
     assert_eq!(after(here(|h| h.on_dm(WriteCache::WriteThrough))), "cache-view");
     assert_eq!(after(here(|h| { h.disk(WriteCache::WriteThrough); h.on_dm(WriteCache::WriteThrough) })), "");
+    // Rows 20 and 21: bcache and md always say write back and pass flushes on.
+    assert_eq!(after(here(|h| h.on(DeviceKind::Bcache(Known::Is("writeback".into())), WriteCache::WriteBack))), "");
+    assert_eq!(after(here(|h| h.on(DeviceKind::Md(Known::Is("raid1".into())), WriteCache::WriteBack))), "");
+    let mixed = |h: &mut Half| {
+        h.on_dm(WriteCache::WriteBack);
+        let through = Device { write_cache: Known::Is(WriteCache::WriteThrough), ..h.device("vda").clone() };
+        h.devices.insert("vdb".into(), through);
+        h.device("dm-0").below = Known::Is(vec!["vdb".into(), "vda".into()]);
+    };
+    assert_eq!(after(here(mixed)), "");                                                    // row 22
+    assert_eq!(after(there(|h| { mixed(h); h.drain() })), "write-order-drain", "the weakest disk counts");
     // Row 23: a file whose file system does not flush.
     let file = |flushes: Known<bool>| {
         move |h: &mut Half| {
