@@ -52,7 +52,7 @@ impl<T> From<anyhow::Result<T>> for Known<T> {
 /// Everything that was found out for one event.
 #[derive(Debug, Clone, Serialize)]
 pub struct Facts {
-    /// This host.
+    /// This host. A remove does not ask.
     pub node: Node,
     /// The time, in seconds since 1970.
     pub now: u64,

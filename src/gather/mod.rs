@@ -90,7 +90,7 @@ pub fn facts_of(
         Err(reason) => Known::Unknown(reason.clone()),
     };
     Facts {
-        node: node::node(host),
+        node: node::not_asked(),
         now: host.now(),
         backend,
         target,
@@ -121,6 +121,7 @@ fn major(host: &Host) -> Result<u32> {
 /// What the disks here and the peers do to a flush.
 fn durability(host: &Host, facts: &mut Facts, settings: &Settings) {
     let Known::Is(Some(resource)) = &mut facts.resource else { return };
+    facts.node = node::node(host);
     facts.devices = host.timed("storage", || storage::look(host, std::slice::from_mut(resource)));
     if let Some(name) = facts.node.host.value() {
         settings.vouch(name, &mut facts.devices);

@@ -20,6 +20,20 @@ pub fn node(host: &Host) -> Node {
     }
 }
 
+/// A host that was not asked: a remove does not.
+pub fn not_asked() -> Node {
+    let unknown = || "it was not asked".to_string();
+    Node {
+        host: Known::Unknown(unknown()),
+        boot_id: Known::Unknown(unknown()),
+        kernel: Known::Unknown(unknown()),
+        xen: Known::Unknown(unknown()),
+        drbd: Known::Unknown(unknown()),
+        disable_sendpage: Known::Unknown(unknown()),
+        usermode_helper: Known::Unknown(unknown()),
+    }
+}
+
 /// The hypervisor's version, which is also that of its toolstack (xen.md 1.4).
 pub fn xen_version(host: &Host) -> Result<(u32, u32)> {
     let number = |name: &str| -> Result<u32> {
