@@ -121,6 +121,7 @@ impl Pair {
     pub fn collect(&self, directory: &Path) -> Result<()> {
         fs::create_dir_all(directory)?;
         for node in [&self.a, &self.b].into_iter().filter(|node| node.is_on()) {
+            node.resume()?;
             for (name, command) in DIAGNOSES {
                 let output = node.run(command)?;
                 let text = output.text() + &output.stderr;

@@ -26,6 +26,8 @@ fn out_of_the_send_buffer(pair: &Pair) -> Result<()> {
     let (a, b) = (&pair.a, &pair.b);
     connect(pair, "A")?;
     flushes::write(a, "f0", 1..=5)?;
+    // On a slow machine the records must still be written before the peer is missed.
+    a.ok("drbdadm net-options --ping-timeout=300 f0")?;
     b.pause()?;
     flushes::write(a, "f0", 6..=20)?;
     a.drbd_is("f0", "cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate A")?;

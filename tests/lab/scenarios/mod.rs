@@ -6,6 +6,7 @@ pub mod device_held;
 pub mod drbd_conformance;
 pub mod drives;
 pub mod failed_add_rolls_back;
+pub mod flush_gap_secondary;
 pub mod flush_lost_cache_view;
 pub mod flush_lost_diskless;
 pub mod flush_lost_md_flushes_off;
