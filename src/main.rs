@@ -70,7 +70,7 @@ fn call(host: &mut Host, action: Action, cli: &Cli) -> Result<i32, (i32, anyhow:
 
 /// The settings; without a file, and without one being asked for, the defaults.
 fn settings(host: &Host, path: &str) -> Result<Settings> {
-    match host.read_optional(path)? {
+    match host.read_optional(&host.given_path(path)?)? {
         Some(text) => Settings::parse(path, &text),
         None if path == config::PATH => Ok(Settings::default()),
         None => bail!("{path} does not exist"),
