@@ -29,8 +29,8 @@ fn add(machine: &Machine) -> BTreeMap<String, f64> {
     times
 }
 
-/// The medians of some rounds beside `count` other guests.
-fn beside(count: u32) -> BTreeMap<String, f64> {
+/// A machine with so many other guests.
+fn beside(count: u32) -> Machine {
     let machine = Machine::new();
     machine.file("proc/sys/kernel/osrelease", "6.1.0-56-amd64\n");
     machine.file("sys/bus/xen-backend/devices/vbd-5-51712", "");
@@ -40,21 +40,32 @@ fn beside(count: u32) -> BTreeMap<String, f64> {
         machine.xenstored.set(&node, "fd:1");
         machine.file(&format!("sys/bus/xen-backend/devices/vbd-{domid}-51712"), "");
     }
-    let first = add(&machine);
-    let rounds: Vec<_> = (0..ROUNDS).map(|_| add(&machine)).collect();
-    let median = |name: &str| {
-        let mut values: Vec<f64> = rounds.iter().map(|times| times[name]).collect();
+    machine
+}
+
+/// The medians of some rounds beside each number of other guests. A round asks each
+/// machine in turn, so that a host that grows slower does so for all of them.
+fn medians(counts: &[u32]) -> Vec<(u32, BTreeMap<String, f64>)> {
+    let machines: Vec<Machine> = counts.iter().map(|count| beside(*count)).collect();
+    let first: Vec<_> = machines.iter().map(add).collect();
+    let rounds: Vec<Vec<_>> = (0..ROUNDS).map(|_| machines.iter().map(add).collect()).collect();
+    let median = |at: usize, name: &str| {
+        let mut values: Vec<f64> = rounds.iter().map(|round| round[at][name]).collect();
         values.sort_by(f64::total_cmp);
         values[ROUNDS / 2]
     };
-    let mut medians: BTreeMap<String, f64> = first.keys().map(|name| (name.clone(), median(name))).collect();
-    medians.insert("first".into(), first["total"]);
-    medians
+    let of = |at: usize| {
+        let mut medians: BTreeMap<String, f64> =
+            first[at].keys().map(|name| (name.clone(), median(at, name))).collect();
+        medians.insert("first".into(), first[at]["total"]);
+        (counts[at], medians)
+    };
+    (0..counts.len()).map(of).collect()
 }
 
 #[test]
 fn an_add_does_not_grow_with_the_guests_beyond_its_sharing_check() {
-    let rows: Vec<_> = [0, 100, 1000].map(|count| (count, beside(count))).into();
+    let rows = medians(&[0, 100, 1000]);
     println!(
         "other vbds  first add  later adds  sharing check  promote  processor  (ms, median of {ROUNDS})"
     );
