@@ -205,7 +205,7 @@ fn no_drbd() {
     std::fs::remove_file(machine.path("proc/drbd")).unwrap();
     refused(&machine, 3, "modprobe drbd");
     machine.file("proc/drbd", "version: 8.3.16 (api:88/proto:86-97)\n");
-    refused(&machine, 3, "8.3");
+    refused(&machine, 1, "[resource-unknown]");
 }
 
 #[test]
@@ -455,7 +455,7 @@ fn wrong_calls() {
         (&["release", "-x"], "unexpected argument"),
         (&["release"], "required"),
         (&["attach"], "unrecognized subcommand"),
-        (&[], "Usage"),
+        (&[], "requires a subcommand"),
         (&["rules", "no-such-rule"], "there is no rule"),
     ] {
         let (code, text) = said(machine.command(arguments).output().unwrap());
