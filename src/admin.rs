@@ -1,10 +1,10 @@
 //! What an administrator asks for: status, release, rules.
 
 use crate::config::Settings;
-use crate::facts::{Facts, Known};
+use crate::facts::{Facts, Known, Volume};
 use crate::gather::drbd::Purpose;
 use crate::handlers::release;
-use crate::host::{Deadline, Host, lock};
+use crate::host::{Deadline, Host, lock, output};
 use crate::report;
 use crate::report::status::{self, Line};
 use crate::target::Target;
@@ -35,10 +35,13 @@ pub fn status(host: &mut Host) -> Result<i32> {
                 Known::Is(claim) => Ok(claim),
                 Known::Unknown(why) => Err(anyhow!(why)),
             };
-            Line { users: facts.users, resource, claim }
+            let last =
+                |volume: &Volume| Known::from(gather::probes::last(host, &resource.name, volume.minor));
+            let flushes = resource.volumes.iter().map(last).collect();
+            Line { users: facts.users, resource, claim, flushes }
         })
         .collect();
-    print!("{}", status::table(&lines));
+    output::answer(&status::table(&lines, host.now()))?;
     Ok(0)
 }
 
@@ -50,7 +53,7 @@ pub fn release(host: &mut Host, resource: Option<Target>, wait: Duration) -> Res
     };
     let until = Deadline::after(wait.max(PATIENCE));
     let mut worst = if unreadable.is_empty() { 0 } else { 3 };
-    unreadable.iter().for_each(|error| eprintln!("block-drbd: {error:#}"));
+    unreadable.iter().for_each(|error| output::say(&report::one_line(&format!("{error:#}"))));
     for name in &resources {
         worst = worst.max(release_one(host, name, until, wait)?);
     }
@@ -80,7 +83,7 @@ fn release_one(host: &mut Host, name: &str, until: Deadline, wait: Duration) -> 
         let Some(pending) = pending else { return Ok(0) };
         host.set_deadline(until);
         if wait.is_zero() || host.pause(AGAIN).is_err() {
-            eprintln!("block-drbd: {pending}");
+            output::say(&report::one_line(&pending));
             return Ok(4);
         }
     }
@@ -94,7 +97,7 @@ fn try_release(host: &mut Host, name: &str, patience: Duration) -> Result<Option
     let facts = facts_of(host, name);
     let plan = release::plan(&facts);
     if plan.steps.is_empty() {
-        println!("{name}: {}", plan.summary);
+        output::answer(&format!("{name}: {}\n", plan.summary))?;
         return Ok(None);
     }
     host.set_deadline(Deadline::after(patience));
@@ -102,7 +105,7 @@ fn try_release(host: &mut Host, name: &str, patience: Duration) -> Result<Option
     match outcome.failure {
         Some(error) => Err(error),
         None if outcome.pending.is_none() => {
-            println!("{}", plan.summary);
+            output::answer(&format!("{}\n", plan.summary))?;
             Ok(None)
         }
         None => Ok(outcome.pending),
@@ -117,12 +120,13 @@ fn facts_of(host: &Host, name: &str) -> Facts {
 
 /// Prints the rules with the severity in force, or one with its reason and its remedy.
 pub fn rules(id: Option<&str>, settings: &Settings) -> Result<i32> {
-    match id {
-        None => rules::ALL.iter().for_each(|rule| println!("{}", report::rules::line(rule, settings))),
+    let text = match id {
+        None => rules::ALL.iter().map(|rule| report::rules::line(rule, settings) + "\n").collect(),
         Some(id) => {
             let unknown = || format!("there is no rule {}; run: block-drbd rules", report::one_line(id));
-            print!("{}", report::rules::explained(rules::find(id).with_context(unknown)?, settings));
+            report::rules::explained(rules::find(id).with_context(unknown)?, settings)
         }
-    }
+    };
+    output::answer(&text)?;
     Ok(0)
 }

@@ -7,7 +7,7 @@ use crate::facts::{Facts, Known};
 use crate::handlers::{Plan, Step, add, remove};
 use crate::host::lock::{self, Lock};
 use crate::host::syslog::{self, Level};
-use crate::host::{Deadline, Host};
+use crate::host::{Deadline, Host, output};
 use crate::rules::{self, Severity, Verdict};
 use crate::target::Target;
 use crate::{gather, report};
@@ -160,9 +160,8 @@ fn tell(host: &Host, event: &Hotplug, handled: &Handled, verbose: bool) {
     let line = report::one_line(&text);
     let times = report::times(&host.times(), host.elapsed());
     let vbd = &event.vbd;
-    for finding in handled.verdict.findings.iter().filter(|finding| finding.severity != Severity::Refuse) {
-        let level = if finding.severity == Severity::Warn { Level::Warning } else { Level::Info };
-        syslog::write(host, level, &report::finding(finding));
+    if event.action == Action::Add {
+        warnings(host, &handled.verdict);
     }
     syslog::write(
         host,
@@ -170,10 +169,18 @@ fn tell(host: &Host, event: &Hotplug, handled: &Handled, verbose: bool) {
         &format!("{} domid={} devid={} {times}: {line}", event.action, vbd.domid, vbd.devid),
     );
     if level != Level::Info || verbose {
-        eprintln!("block-drbd: {line}");
+        output::say(&line);
     }
     if verbose {
-        eprintln!("block-drbd: {times}");
+        output::say(&times);
+    }
+}
+
+/// What does not stand against an add, one line each. A remove has not asked for what it would be about.
+fn warnings(host: &Host, verdict: &Verdict) {
+    for finding in verdict.findings.iter().filter(|finding| finding.severity != Severity::Refuse) {
+        let level = if finding.severity == Severity::Warn { Level::Warning } else { Level::Info };
+        syslog::write(host, level, &report::finding(finding));
     }
 }
 

@@ -6,24 +6,44 @@ use block_drbd::cli::{Cli, Command};
 use block_drbd::config::{self, Settings};
 use block_drbd::event::{self, Action, Hotplug};
 use block_drbd::host::syslog::{self, Level};
-use block_drbd::host::{Deadline, Host, signals};
+use block_drbd::host::{Deadline, Host, output, signals};
 use block_drbd::target::Target;
 use block_drbd::{admin, hotplug, report};
 use clap::Parser;
+use clap::error::ErrorKind;
 use std::time::Duration;
 
 fn main() {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => std::process::exit(explain(&error)),
+    };
     // Every command sets the deadline that it needs; this one is for finding out which.
     let deadline = Deadline::after(Duration::from_secs(8));
     let mut host = Host::new(&cli.sysroot, event::xenstore_named(), deadline);
     let code = run(&mut host, &cli).unwrap_or_else(|(code, error)| {
         let line = report::one_line(&format!("{error:#}"));
         syslog::write(&host, Level::Error, &line);
-        eprintln!("block-drbd: {line}");
+        output::say(&line);
         code
     });
     std::process::exit(code);
+}
+
+/// Prints the help that was asked for, or what is wrong with the call on one line: the
+/// call itself may hold anything.
+fn explain(error: &clap::Error) -> i32 {
+    let text = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => output::answer(&text).map_or(3, |()| 0),
+        _ => {
+            let what = text.split("\n\n").next().unwrap_or(&text);
+            let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
+            let what = what.trim_start_matches("error: ");
+            output::say(&format!("{}; run: block-drbd --help", report::one_line(what)));
+            2
+        }
+    }
 }
 
 fn run(host: &mut Host, cli: &Cli) -> Result<i32, (i32, anyhow::Error)> {

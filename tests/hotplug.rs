@@ -472,7 +472,7 @@ fn wrong_calls() {
         (&["release", "-x"], "unexpected argument"),
         (&["release"], "required"),
         (&["attach"], "unrecognized subcommand"),
-        (&[], "Usage"),
+        (&[], "requires a subcommand"),
         (&["rules", "no-such-rule"], "there is no rule"),
     ] {
         let (code, text) = said(machine.command(arguments).output().unwrap());

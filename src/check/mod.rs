@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::facts::{FACTS_VERSION, Known, NodeFacts, Resource};
 use crate::gather;
 use crate::gather::drbd::Purpose;
-use crate::host::{Deadline, Host};
+use crate::host::{Deadline, Host, output};
 use crate::report::{check as report, one_line};
 use crate::target::Target;
 use anyhow::{Context, Result, bail};
@@ -47,9 +47,10 @@ pub fn run(host: &mut Host, question: &Question, settings: &Settings) -> Result<
     let mut machine = Machine::look(host, settings, resources, given);
     let subjects = subject::all(&mut machine, question)?;
     match question.json {
-        true => println!("{}", report::json(&subjects)),
-        false => print!("{}", report::text(&subjects, std::io::stdout().is_terminal())),
+        true => output::answer(&report::json(&subjects)),
+        false => output::answer(&report::text(&subjects, std::io::stdout().is_terminal())),
     }
+    .map_err(|error| (3, error))?;
     Ok(subjects.iter().map(|subject| subject.answer).max().unwrap_or(Answer::Allowed).exit_code())
 }
 
@@ -74,8 +75,8 @@ pub fn facts(host: &mut Host, names: &[String], json: bool, settings: &Settings)
     }
     debug_assert_eq!(facts.version, FACTS_VERSION);
     match json {
-        true => println!("{}", serde_json::to_string_pretty(&facts).context("writing the facts")?),
-        false => print!("{}", report::facts(&facts)),
+        true => output::answer(&report::facts_json(&facts)?)?,
+        false => output::answer(&report::facts(&facts))?,
     }
     Ok(if matches!(facts.resources, Known::Unknown(_)) { 3 } else { 0 })
 }

@@ -3,7 +3,7 @@
 use crate::config::Settings;
 use crate::facts::{Known, NodeFacts, PeerAnswer, Resource};
 use crate::gather;
-use crate::host::Host;
+use crate::host::{Host, output};
 use crate::report::one_line;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -71,7 +71,8 @@ impl Peers {
     /// A host without a right to write there loses nothing: it asks again next time.
     fn keep(&self, host: &mut Host, resource: &Resource, answers: &[PeerAnswer]) {
         if let Err(error) = gather::peers::keep(host, &resource.name, answers) {
-            eprintln!("block-drbd: what the peers of {} said is not kept: {error:#}", resource.name);
+            let line = format!("what the peers of {} said is not kept: {error:#}", resource.name);
+            output::say(&one_line(&line));
         }
     }
 
@@ -97,7 +98,7 @@ impl Peers {
         let answer = self.asked.entry(name.to_string()).or_insert_with(|| {
             let answer = gather::peers::ask(host, name, how);
             if let Err(error) = &answer {
-                eprintln!("block-drbd: {}", one_line(&format!("{name} could not be asked: {error:#}")));
+                output::say(&one_line(&format!("{name} could not be asked: {error:#}")));
             }
             answer.ok()
         });

@@ -81,8 +81,8 @@ pub struct Facts {
     pub devices: Devices,
     /// What each peer of the resource said of itself when it was last asked. A remove does not ask.
     pub peers: Known<Vec<PeerAnswer>>,
-    /// The last flush that was tried on the volume; `None` when none was. An add does
-    /// not ask: it tries one itself.
+    /// The last flush that was tried on the volume; `None` when none was, and
+    /// for an add, which tries one itself.
     pub last_flush: Known<Option<FlushProbe>>,
 }
 

@@ -58,6 +58,8 @@ pub fn facts(host: &Host, event: &Hotplug, target: &Result<Target, String>, sett
     if event.action == Action::Add {
         usage(host, &mut facts);
         durability(host, &mut facts, settings);
+        // It tries one itself: no earlier one counts.
+        facts.last_flush = Known::Is(None);
     }
     facts
 }

@@ -10,9 +10,11 @@
 pub mod bounded;
 mod deadline;
 pub mod device;
+mod file;
 pub mod genl;
 mod links;
 pub mod lock;
+pub mod output;
 pub mod program;
 pub mod signals;
 mod sys;
@@ -20,7 +22,7 @@ pub mod syslog;
 pub mod xenstore;
 
 use crate::place::{Mistake, Place};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::cell::{OnceCell, RefCell};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -32,9 +34,6 @@ use std::time::{Duration, Instant, SystemTime};
 pub use deadline::{Deadline, Stop};
 use genl::Genl;
 use xenstore::Xenstore;
-
-/// No file of /proc, /sys or our own records is larger than this; what is, is refused.
-const LARGEST_FILE: u64 = 16 << 20;
 
 /// The machine, or a directory that stands for one.
 pub struct Host {
@@ -136,20 +135,19 @@ impl Host {
 
     /// The same, or `None` where there is no such file.
     pub fn read_optional(&self, path: &str) -> Result<Option<String>> {
-        let file = match fs::File::open(self.path(path)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("opening {path}")),
-        };
-        // Room for all of a usual file: growing from nothing reads 32 bytes at a time.
-        let mut bytes = Vec::with_capacity(4096);
-        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).with_context(|| format!("reading {path}"))?;
-        if bytes.len() as u64 > LARGEST_FILE {
-            bail!("{path} is larger than {} MiB", LARGEST_FILE >> 20);
+        match file::read(&self.inside(path)?) {
+            Ok(bytes) => text_of(path, bytes).map(Some),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("reading {path}")),
         }
-        let mut text = String::from_utf8(bytes).map_err(|error| not_text(path, &error))?;
-        text.truncate(text.trim_end_matches('\n').len());
-        Ok(Some(text))
+    }
+
+    /// `path` on this machine, with no link that leads out of a directory that stands for another.
+    fn inside(&self, path: &str) -> Result<PathBuf> {
+        match self.root == Path::new("/") {
+            true => Ok(self.path(path)),
+            false => Ok(self.path(&self.follow(path)?)),
+        }
     }
 
     /// A path that the caller named on his own command line, as one of the root's: on the
@@ -165,21 +163,22 @@ impl Host {
     /// The text of a file that the caller named on his own command line: on this
     /// machine, whatever the root is.
     pub fn read_given(&self, path: &Path) -> Result<String> {
-        let machine = Host::new(Path::new("/"), xenstore::Named::default(), self.deadline);
-        let path = std::path::absolute(path).with_context(|| format!("finding {}", path.display()))?;
-        machine.read_text(&path.to_string_lossy())
+        let name = path.display().to_string();
+        let bytes = file::read_any(path, self.deadline).with_context(|| format!("reading {name}"))?;
+        text_of(&name, bytes)
     }
 
     /// Whether the root has that directory at all. What a root that stands for a machine
     /// lacks is unknown; what the machine itself lacks is not there.
     pub fn is_whole(&self, directory: &str) -> bool {
-        self.root == Path::new("/") || self.path(directory).is_dir()
+        self.root == Path::new("/") || self.inside(directory).is_ok_and(|path| path.is_dir())
     }
 
     /// A program by its path: how it begins and whether it may be executed; `None` where there is none.
     pub fn program(&self, path: &str) -> Result<Option<Program>> {
+        let inside = self.inside(path)?;
         let read = || -> std::io::Result<Program> {
-            let file = fs::File::open(self.path(path))?;
+            let file = file::open(&inside)?;
             let executable = file.metadata()?.permissions().mode() & 0o111 != 0;
             let mut first_bytes = Vec::new();
             file.take(64).read_to_end(&mut first_bytes)?;
@@ -210,7 +209,7 @@ impl Host {
     }
 
     fn entries(&self, path: &str) -> Result<Option<Vec<(String, u64)>>> {
-        let entries = match fs::read_dir(self.path(path)) {
+        let entries = match fs::read_dir(self.inside(path)?) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("listing {path}")),
@@ -226,7 +225,7 @@ impl Host {
 
     /// Whether there is anything at `path`.
     pub fn exists(&self, path: &str) -> bool {
-        self.path(path).exists()
+        self.inside(path).is_ok_and(|path| path.exists())
     }
 
     /// Writes a file of our own, whole or not at all: a new file takes the old one's place.
@@ -294,6 +293,13 @@ impl Host {
         std::thread::sleep(moment.min(left));
         self.deadline.remaining().map(|_| ())
     }
+}
+
+/// The text of the file at `path`, without the line end that closes /sys files.
+fn text_of(path: &str, bytes: Vec<u8>) -> Result<String> {
+    let mut text = String::from_utf8(bytes).map_err(|error| not_text(path, &error))?;
+    text.truncate(text.trim_end_matches('\n').len());
+    Ok(text)
 }
 
 fn not_text(path: &str, error: &FromUtf8Error) -> anyhow::Error {

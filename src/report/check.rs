@@ -8,6 +8,7 @@ use super::{one_line, path};
 use crate::check::{Answer, Subject};
 use crate::facts::{Known, NodeFacts};
 use crate::rules::{self, Finding, Severity};
+use anyhow::{Context, Result};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -25,7 +26,7 @@ struct SubjectJson<'a> {
     findings: &'a [Finding],
 }
 
-/// `{"version":1,"verdict":…,"subjects":[…]}` on one line.
+/// `{"version":1,"verdict":…,"subjects":[…]}` on one line, and its end.
 pub fn json(subjects: &[Subject]) -> String {
     let verdict = subjects.iter().map(|subject| subject.answer).max().unwrap_or(Answer::Allowed);
     let subjects = subjects.iter().map(|subject| SubjectJson {
@@ -34,8 +35,24 @@ pub fn json(subjects: &[Subject]) -> String {
         findings: &subject.findings,
     });
     let document = Document { version: 1, verdict, subjects: subjects.collect() };
-    serde_json::to_string(&document)
-        .unwrap_or_else(|error| format!("{{\"version\":1,\"error\":\"{error}\"}}"))
+    let text = serde_json::to_string(&document)
+        .unwrap_or_else(|error| format!("{{\"version\":1,\"error\":\"{error}\"}}"));
+    format!("{}\n", escaped(&text))
+}
+
+/// JSON in which a terminal finds nothing to obey: RFC 8259 lets DEL and the second
+/// set of control characters stand as they are, and CSI is among those.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for letter in json.chars() {
+        match letter {
+            '\u{7f}'..='\u{9f}' => {
+                let _ = write!(text, "\\u{:04x}", u32::from(letter));
+            }
+            _ => text.push(letter),
+        }
+    }
+    text
 }
 
 /// The same for people; in colour on a terminal.
@@ -119,6 +136,12 @@ fn write_paths(subject: &Subject) -> Vec<Node> {
         Some(guest) => vec![path::of_guest(guest, volumes, findings)],
         None => volumes.iter().filter_map(|facts| path::of_volume(facts, findings)).collect(),
     }
+}
+
+/// What `block-drbd facts --json` prints, and what a peer reads.
+pub fn facts_json(facts: &NodeFacts) -> Result<String> {
+    let text = serde_json::to_string_pretty(facts).context("writing the facts")?;
+    Ok(format!("{}\n", escaped(&text)))
 }
 
 /// What `block-drbd facts` prints without `--json`: the hosts and the stacks, for people.

@@ -4,7 +4,7 @@
 //! refuses when it fails: that is a step, because only a Primary can be opened.
 //! This rule tells what the last trial said, to those who only ask.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
 use crate::facts::{Facts, Known};
 
 /// The rule.
@@ -19,8 +19,14 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(facts: &Facts) -> Judgement {
-    let (Some(volume), Known::Is(Some(probe))) = (facts.volume(), &facts.last_flush) else {
-        return Judgement::Pass;
+    let Some(volume) = facts.volume() else { return Judgement::Pass };
+    let probe = match &facts.last_flush {
+        Known::Is(Some(probe)) => probe,
+        Known::Is(None) => return Judgement::Pass,
+        Known::Unknown(why) => {
+            let what = format!("what came of the last flush of /dev/drbd{}", volume.minor);
+            return unknown(&what, why, "read it as root, or start the guest, which tries anew".into());
+        }
     };
     match &probe.result {
         Ok(_) => Judgement::Pass,

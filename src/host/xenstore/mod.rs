@@ -81,9 +81,12 @@ impl Xenstore {
 
     fn open_dump(root: &Path, socket: PathBuf, errno: Errno, deadline: Deadline) -> Result<Xenstore, Error> {
         let file = root.join("xenstore");
-        let text = std::fs::read(&file).map_err(|error| {
-            let why = Errno::from_raw(error.raw_os_error().unwrap_or_default());
-            Error::Unreachable { tried: vec![(socket, errno.into()), (file.clone(), why.into())] }
+        let text = super::file::read(&file).map_err(|error| {
+            let why = match error.raw_os_error() {
+                Some(number) => Errno::from_raw(number).into(),
+                None => Cause::Invalid(error.to_string()),
+            };
+            Error::Unreachable { tried: vec![(socket, errno.into()), (file.clone(), why)] }
         })?;
         Ok(Xenstore { source: Source::Dump(Dump::parse(&file, &text)?), deadline })
     }

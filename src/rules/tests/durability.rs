@@ -281,6 +281,7 @@ fn the_last_flush() {
     assert_eq!(after(probe(Ok(1200))), "");
     assert_eq!(after(probe(Err("EIO".into()))), "flush-probe");
     assert_eq!(after(|f| f.last_flush = Known::Is(None)), "");
+    assert_eq!(after(|f| f.last_flush = Known::Unknown("EACCES".into())), "flush-probe?");
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn good() -> Facts {
         claim: Known::Is(None),
         devices: devices(),
         peers: Known::Is(vec![answer()]),
-        last_flush: Known::Unknown("it was not asked".into()),
+        last_flush: Known::Is(None),
     }
 }
 
