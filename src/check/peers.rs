@@ -44,28 +44,34 @@ impl Peers {
         settings: &Settings,
     ) -> Known<Vec<PeerAnswer>> {
         let kept = gather::peers::kept(host, &resource.name);
+        let fresh = self.fresh(host, resource, settings);
+        let (asked, mut answers) = match (kept, fresh.is_empty()) {
+            (Err(error), true) => return Known::Unknown(format!("{error:#}")),
+            (kept, nothing) => (!nothing && self.given.is_empty(), kept.unwrap_or_default()),
+        };
+        // A peer that did not answer this time keeps what it said before.
+        answers.retain(|old| !fresh.iter().any(|new| new.peer == old.peer));
+        answers.extend(fresh);
+        if asked {
+            self.keep(host, resource, &answers);
+        }
+        answers.iter_mut().for_each(|answer| settings.vouch_for(&mut answer.facts));
+        Known::Is(answers)
+    }
+
+    /// What the peers of a resource say now, of those who say anything.
+    fn fresh(&mut self, host: &Host, resource: &Resource, settings: &Settings) -> Vec<PeerAnswer> {
+        let only = resource.connections.len() == 1;
         let mut fresh = Vec::new();
         for connection in &resource.connections {
             let called = self.called.get(&(resource.name.clone(), connection.peer.clone()));
             let mut names = vec![connection.peer.clone()];
             names.extend(called.filter(|called| **called != connection.peer).cloned());
-            let only = resource.connections.len() == 1;
             if let Some((peer, facts)) = self.said(host, &connection.peer, only, settings) {
-                let at = host.now();
-                fresh.push(gather::peers::about(resource, &peer, names, at, &facts));
+                fresh.push(gather::peers::about(resource, &peer, names, host.now(), &facts));
             }
         }
-        if self.given.is_empty() && !fresh.is_empty() {
-            self.keep(host, resource, &fresh);
-        }
-        let mut answers = match (kept, fresh.is_empty()) {
-            (Err(error), true) => return Known::Unknown(format!("{error:#}")),
-            (kept, _) => kept.unwrap_or_default(),
-        };
-        answers.retain(|old| !fresh.iter().any(|new| new.peer == old.peer));
-        answers.extend(fresh);
-        answers.iter_mut().for_each(|answer| settings.vouch_for(&mut answer.facts));
-        Known::Is(answers)
+        fresh
     }
 
     /// A host without a right to write there loses nothing: it asks again next time.
