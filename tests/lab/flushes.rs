@@ -3,7 +3,7 @@
 
 use crate::drbd;
 use crate::drive::Event;
-use crate::node::Node;
+use crate::node::{LIMIT, Node};
 use crate::pair::Pair;
 use crate::record;
 use anyhow::{Result, ensure};
@@ -60,12 +60,15 @@ pub fn join(pair: &Pair, node: &Node, resource: &str) -> Result<()> {
     are_equal(pair, resource)
 }
 
-/// Waits until DRBD calls both copies good and knows of no block that differs.
+/// Waits until DRBD calls both copies good and knows of no block that differs: both in one look,
+/// because a node that has just connected is called UpToDate for a moment, until the
+/// bitmaps are compared.
 pub fn are_equal(pair: &Pair, resource: &str) -> Result<()> {
-    pair.both(|node| {
-        node.wait_for_drbd(resource, "cs:Connected .* ds:UpToDate/UpToDate ")?;
-        node.counters_are(resource, "oos:0$")
-    })
+    let minor = drbd::minor(resource);
+    let equal = format!(
+        "grep -A1 '^ *{minor}: cs:Connected .* ds:UpToDate/UpToDate ' /proc/drbd | grep -q 'oos:0$'"
+    );
+    pair.both(|node| node.wait_until(&format!("{resource} equal on both nodes"), &equal, LIMIT))
 }
 
 /// What a drive's history says.
