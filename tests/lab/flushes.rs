@@ -65,9 +65,8 @@ pub fn join(pair: &Pair, node: &Node, resource: &str) -> Result<()> {
 /// bitmaps are compared.
 pub fn are_equal(pair: &Pair, resource: &str) -> Result<()> {
     let minor = drbd::minor(resource);
-    let equal = format!(
-        "grep -A1 '^ *{minor}: cs:Connected .* ds:UpToDate/UpToDate ' /proc/drbd | grep -q 'oos:0$'"
-    );
+    let equal =
+        format!("grep -A1 '^ *{minor}: cs:Connected .* ds:UpToDate/UpToDate ' /proc/drbd | grep -q 'oos:0$'");
     pair.both(|node| node.wait_until(&format!("{resource} equal on both nodes"), &equal, LIMIT))
 }
 
