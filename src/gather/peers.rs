@@ -23,8 +23,9 @@ fn path(resource: &str) -> String {
 pub fn kept(host: &Host, resource: &str) -> Result<Vec<PeerAnswer>> {
     let path = path(resource);
     let Some(text) = host.read_optional(&path)? else { return Ok(Vec::new()) };
-    let answers: Vec<PeerAnswer> = serde_json::from_str(&text)
-        .with_context(|| format!("{path} cannot be understood; remove it and run: block-drbd check {resource}"))?;
+    let answers: Vec<PeerAnswer> = serde_json::from_str(&text).with_context(|| {
+        format!("{path} cannot be understood; remove it and run: block-drbd check {resource}")
+    })?;
     answers.iter().try_for_each(|answer| known_version(answer.facts.version)).context(path)?;
     Ok(answers)
 }

@@ -30,7 +30,8 @@ pub fn explained(rule: &Rule, settings: &Settings) -> String {
     )
 }
 
-fn word(severity: Severity) -> &'static str {
+/// As settings and JSON have it, too.
+pub(super) fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Info => "info",
         Severity::Warn => "warn",
