@@ -69,7 +69,7 @@ fn run(host: &mut Host, cli: &Cli) -> Result<i32, (i32, anyhow::Error)> {
         }
         Command::Facts { resources, json } => {
             let settings = settings(host, &cli.config).map_err(|error| (2, error))?;
-            check::facts(host, resources, *json, &settings).map_err(|error| (2, error))
+            check::facts(host, resources, *json, &settings)
         }
         Command::Rules { id } => settings(host, &cli.config)
             .and_then(|settings| admin::rules(id.as_deref(), &settings))

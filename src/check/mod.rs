@@ -59,13 +59,32 @@ fn given(host: &Host, path: &std::path::Path) -> Result<NodeFacts> {
     gather::peers::parse(&text).with_context(|| path.display().to_string())
 }
 
-/// Prints everything gathered of this host, or of the resources that are named.
-pub fn facts(host: &mut Host, names: &[String], json: bool, settings: &Settings) -> Result<i32> {
+/// Prints everything gathered of this host, or of the resources that are named. Errors as of [`run`].
+pub fn facts(
+    host: &mut Host,
+    names: &[String],
+    json: bool,
+    settings: &Settings,
+) -> Result<i32, (i32, anyhow::Error)> {
     host.set_deadline(Deadline::after(PATIENCE));
     let mut facts = gather::node_facts(host, settings);
+    only(&mut facts, names).map_err(|error| (2, error))?;
+    debug_assert_eq!(facts.version, FACTS_VERSION);
+    let text = match json {
+        true => report::facts_json(&facts),
+        false => Ok(report::facts(&facts)),
+    };
+    text.and_then(|text| output::answer(&text)).map_err(|error| (3, error))?;
+    Ok(if matches!(facts.resources, Known::Unknown(_)) { 3 } else { 0 })
+}
+
+/// Leaves out every resource but those that are named, if any are.
+fn only(facts: &mut NodeFacts, names: &[String]) -> Result<()> {
+    for name in names {
+        Target::parse(name.as_bytes()).map_err(|why| anyhow::anyhow!("{}: {why}", one_line(name)))?;
+    }
     if let (false, Known::Is(resources)) = (names.is_empty(), &mut facts.resources) {
         for name in names {
-            Target::parse(name.as_bytes()).map_err(|why| anyhow::anyhow!("{}: {why}", one_line(name)))?;
             if !resources.iter().any(|resource| resource.name == *name) {
                 bail!("DRBD has no resource {name} up; run: drbdadm up {name}");
             }
@@ -73,12 +92,7 @@ pub fn facts(host: &mut Host, names: &[String], json: bool, settings: &Settings)
         resources.retain(|resource| names.contains(&resource.name));
         facts.keep_devices_of_resources();
     }
-    debug_assert_eq!(facts.version, FACTS_VERSION);
-    match json {
-        true => output::answer(&report::facts_json(&facts)?)?,
-        false => output::answer(&report::facts(&facts))?,
-    }
-    Ok(if matches!(facts.resources, Known::Unknown(_)) { 3 } else { 0 })
+    Ok(())
 }
 
 /// What every subject is judged on: the host, read once.

@@ -6,6 +6,7 @@ use crate::config::AskPeer;
 use crate::facts::{FACTS_VERSION, NodeFacts, PeerAnswer, Resource};
 use crate::host::{Host, program};
 use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
 use std::time::Duration;
 
 /// How long a peer may take to answer.
@@ -22,9 +23,10 @@ fn path(resource: &str) -> String {
 pub fn kept(host: &Host, resource: &str) -> Result<Vec<PeerAnswer>> {
     let path = path(resource);
     let Some(text) = host.read_optional(&path)? else { return Ok(Vec::new()) };
-    let answers: Vec<PeerAnswer> = serde_json::from_str(&text)
-        .with_context(|| format!("{path} cannot be understood; run: block-drbd check {resource}"))?;
-    answers.iter().try_for_each(|answer| known_version(&answer.facts)).context(path)?;
+    let answers: Vec<PeerAnswer> = serde_json::from_str(&text).with_context(|| {
+        format!("{path} cannot be understood; remove it and run: block-drbd check {resource}")
+    })?;
+    answers.iter().try_for_each(|answer| known_version(answer.facts.version)).context(path)?;
     Ok(answers)
 }
 
@@ -52,14 +54,20 @@ pub fn ask(host: &Host, name: &str, how: &AskPeer) -> Result<NodeFacts> {
 
 /// Reads the output of `block-drbd facts --json`.
 pub fn parse(text: &str) -> Result<NodeFacts> {
-    let facts: NodeFacts =
-        serde_json::from_str(text).context("it is not the output of block-drbd facts --json")?;
-    known_version(&facts)?;
-    Ok(facts)
+    const WRONG: &str = "it is not the output of block-drbd facts --json";
+    // The version first: what another one has need not be understood.
+    let Version { version } = serde_json::from_str(text).context(WRONG)?;
+    known_version(version)?;
+    serde_json::from_str(text).context(WRONG)
 }
 
-fn known_version(facts: &NodeFacts) -> Result<()> {
-    let version = facts.version;
+/// What every version of the facts has.
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+fn known_version(version: u32) -> Result<()> {
     ensure!(
         version == FACTS_VERSION,
         "facts of version {version}, this program knows version {FACTS_VERSION}"

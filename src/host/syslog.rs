@@ -1,7 +1,11 @@
 //! One line to the system log, if there is one.
 
 use super::Host;
-use syslog::{Facility, Formatter3164};
+use std::time::Duration;
+use syslog::{Facility, Formatter3164, LoggerBackend};
+
+/// How long a system log that does not read may hold this process up, for each line.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How grave a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +28,13 @@ pub fn write(host: &Host, level: Level, line: &str) {
         pid: std::process::id(),
     };
     let Ok(mut logger) = syslog::unix_custom(formatter, host.path("/dev/log")) else { return };
+    // The queue of a datagram socket is short (net.unix.max_dgram_qlen), and sending
+    // to a full one waits until somebody reads (unix(7)).
+    let _ = match &logger.backend {
+        LoggerBackend::Unix(socket) => socket.set_write_timeout(Some(PATIENCE)),
+        LoggerBackend::UnixStream(stream) => stream.get_ref().set_write_timeout(Some(PATIENCE)),
+        _ => Ok(()),
+    };
     let _ = match level {
         Level::Error => logger.err(line),
         Level::Warning => logger.warning(line),

@@ -47,10 +47,10 @@ pub fn finding(finding: &Finding) -> String {
     };
     let lowered = finding.lowered.as_ref().map(|reason| format!(" (lowered: {reason})")).unwrap_or_default();
     let line = format!(
-        "resource={} rule={} severity={:?}{}: {}; {}{lowered}",
+        "resource={} rule={} severity={}{}: {}; {}{lowered}",
         finding.resource.as_deref().unwrap_or("none"),
         finding.rule,
-        finding.severity,
+        rules::word(finding.severity),
         field("node", &finding.node),
         finding.found.message,
         finding.found.remedy

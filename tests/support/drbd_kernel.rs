@@ -68,6 +68,8 @@ pub struct Volume {
     pub disk: u32,
     pub peer_disk: u32,
     pub backing: String,
+    /// Flags of DISK_CONF by their numbers (drbd_genl.h) that differ from the captured ones.
+    pub flags: HashMap<u16, bool>,
     /// Somebody holds the device open.
     pub open: bool,
 }
@@ -117,6 +119,7 @@ impl Resource {
             disk: 8,
             peer_disk: 8,
             backing: "/dev/vda".into(),
+            flags: HashMap::new(),
             open: false,
         };
         Resource {

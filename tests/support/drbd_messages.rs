@@ -156,6 +156,7 @@ fn status(sequence: u32, resource: &Resource, volume: &Volume) -> Vec<u8> {
             (2, 2) => text(&resource.name),
             (2, 3 | 4) if volume.conn == 0 => Put::Drop,
             (3, 1 | 2) => text(&volume.backing),
+            (3, kind) if volume.flags.contains_key(&kind) => flag(volume.flags[&kind]),
             (5, 6) => number(resource.protocol),
             (5, 24) => flag(resource.two_primaries),
             (8, 2) => number(volume.word()),

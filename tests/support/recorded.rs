@@ -1,6 +1,6 @@
 //! A machine as it was recorded, built into a directory.
 
-#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+#![allow(dead_code, clippy::disallowed_methods, clippy::unwrap_used)]
 
 use crate::sysfs::Sysfs;
 use std::fs;
