@@ -1,6 +1,6 @@
-//! What DRBD 8.4 does not promise in the safest configuration (protocol C, `wo:f`,
-//! md-flushes on): that a record survives the power cut of the Secondary alone,
-//! in the moment in which the Secondary flushes it.
+//! What the DRBD 8.4 of the Linux kernel does not promise in the safest
+//! configuration (protocol C, `wo:f`, md-flushes on): that a record survives the
+//! power cut of the Secondary alone, in the moment in which that one flushes it.
 //!
 //! The Secondary answers the barrier of an epoch as soon as the epoch's writes
 //! are in its drive's cache, and flushes afterwards: `receive_Barrier()` calls
@@ -9,7 +9,9 @@
 //! forgets the epoch. A cut between the two is therefore as with `wo:n`: no block
 //! is marked out of sync, both copies are called UpToDate, and the record is not
 //! there after the hand-over. What `wo:f` bounds is how much: no later write is
-//! received before the flush has ended, so it is the one epoch.
+//! received before the flush has ended, so it is the one epoch. DRBD 9 answers
+//! after the flush (DE_BARRIER_IN_NEXT_EPOCH_DONE in its `drbd_may_finish_epoch()`);
+//! that was read, not run.
 
 use crate::drive::Stall;
 use crate::flushes::{self, are_kept, are_lost};
