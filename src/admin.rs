@@ -50,7 +50,8 @@ pub fn release(host: &mut Host, resource: Option<Target>, wait: Duration) -> Res
     };
     let until = Deadline::after(wait.max(PATIENCE));
     let mut worst = if unreadable.is_empty() { 0 } else { 3 };
-    unreadable.iter().for_each(|error| eprintln!("block-drbd: {error:#}"));
+    let line = |error| report::one_line(&format!("{error:#}"));
+    unreadable.iter().for_each(|error| eprintln!("block-drbd: {}", line(error)));
     for name in &resources {
         worst = worst.max(release_one(host, name, until, wait)?);
     }
@@ -80,7 +81,7 @@ fn release_one(host: &mut Host, name: &str, until: Deadline, wait: Duration) -> 
         let Some(pending) = pending else { return Ok(0) };
         host.set_deadline(until);
         if wait.is_zero() || host.pause(AGAIN).is_err() {
-            eprintln!("block-drbd: {pending}");
+            eprintln!("block-drbd: {}", report::one_line(&pending));
             return Ok(4);
         }
     }

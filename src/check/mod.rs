@@ -14,7 +14,7 @@ use crate::facts::{FACTS_VERSION, Known, NodeFacts, Resource};
 use crate::gather;
 use crate::gather::drbd::Purpose;
 use crate::host::{Deadline, Host};
-use crate::report::{check as report, one_line};
+use crate::report::{check as report, escaped, one_line};
 use crate::target::Target;
 use anyhow::{Context, Result, bail};
 use std::io::IsTerminal;
@@ -74,7 +74,9 @@ pub fn facts(host: &mut Host, names: &[String], json: bool, settings: &Settings)
     }
     debug_assert_eq!(facts.version, FACTS_VERSION);
     match json {
-        true => println!("{}", serde_json::to_string_pretty(&facts).context("writing the facts")?),
+        true => {
+            println!("{}", escaped(&serde_json::to_string_pretty(&facts).context("writing the facts")?))
+        }
         false => print!("{}", report::facts(&facts)),
     }
     Ok(if matches!(facts.resources, Known::Unknown(_)) { 3 } else { 0 })

@@ -71,7 +71,8 @@ impl Peers {
     /// A host without a right to write there loses nothing: it asks again next time.
     fn keep(&self, host: &mut Host, resource: &Resource, answers: &[PeerAnswer]) {
         if let Err(error) = gather::peers::keep(host, &resource.name, answers) {
-            eprintln!("block-drbd: what the peers of {} said is not kept: {error:#}", resource.name);
+            let line = format!("what the peers of {} said is not kept: {error:#}", resource.name);
+            eprintln!("block-drbd: {}", one_line(&line));
         }
     }
 

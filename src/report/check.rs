@@ -4,7 +4,7 @@
 
 use super::paint::Paint;
 use super::tree::{self, Node};
-use super::{one_line, path};
+use super::{escaped, one_line, path};
 use crate::check::{Answer, Subject};
 use crate::facts::{Known, NodeFacts};
 use crate::rules::{self, Finding, Severity};
@@ -34,8 +34,8 @@ pub fn json(subjects: &[Subject]) -> String {
         findings: &subject.findings,
     });
     let document = Document { version: 1, verdict, subjects: subjects.collect() };
-    serde_json::to_string(&document)
-        .unwrap_or_else(|error| format!("{{\"version\":1,\"error\":\"{error}\"}}"))
+    let json = serde_json::to_string(&document);
+    escaped(&json.unwrap_or_else(|error| format!("{{\"version\":1,\"error\":\"{error}\"}}")))
 }
 
 /// The same for people; in colour on a terminal.

@@ -1,5 +1,6 @@
 //! The rules for people: the list, and one explained.
 
+use super::one_line;
 use crate::config::Settings;
 use crate::rules::{Group, Rule, Severity};
 
@@ -13,7 +14,9 @@ pub fn explained(rule: &Rule, settings: &Settings) -> String {
     let (severity, lowered) = settings.severity(rule, None);
     let changed = match (severity == rule.severity, lowered) {
         (true, _) => String::new(),
-        (false, Some(reason)) => format!(" (by default {}; lowered: {reason})", word(rule.severity)),
+        (false, Some(reason)) => {
+            format!(" (by default {}; lowered: {})", word(rule.severity), one_line(&reason))
+        }
         (false, None) => format!(" (by default {})", word(rule.severity)),
     };
     let fixed = if rule.fixed { "\nno setting can lower it" } else { "" };

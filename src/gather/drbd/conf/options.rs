@@ -5,7 +5,7 @@
 //! DRBD that runs (drbd_limits.h of each; reference: HDR, D83).
 
 use super::Conf;
-use super::place::{Error, Place};
+use super::place::{Error, File, Place};
 use super::tree::{Node, Word};
 use crate::facts::{DiskOptions, Fencing, OnIoError, OnNoData, Protocol};
 use crate::gather::drbd::proc::Version;
@@ -148,7 +148,7 @@ impl<'a> Options<'a> {
         Handler {
             name: node.name.text.clone(),
             text: words.join(" "),
-            file: self.conf.files.get(node.file).map_or("".into(), |(path, _)| path.clone()),
+            file: self.conf.files.get(node.file).map_or("", File::path).into(),
             place: node.name.place,
         }
     }

@@ -25,6 +25,38 @@ impl Place {
     }
 }
 
+/// How much of a line is looked at, in characters.
+const LONGEST: usize = 1000;
+
+/// A file that was read. It knows its lines, so that an error about each of them is no
+/// more than a look at each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    path: String,
+    text: String,
+    /// Where each line begins.
+    lines: Vec<usize>,
+}
+
+impl File {
+    /// The file at `path`, which holds `text`.
+    pub fn new(path: &str, text: String) -> File {
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        File { path: path.into(), text, lines }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// `what` is wrong at `place`.
+    pub fn error(&self, place: Place, what: impl Into<String>) -> Error {
+        let begin = self.lines.get(place.line - 1).copied().unwrap_or(self.text.len());
+        Error::new(&self.path, &self.text[begin..], place, what)
+    }
+}
+
 /// What is wrong with a text, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
@@ -37,7 +69,12 @@ pub struct Error {
 impl Error {
     /// `what` is wrong at `place` of `text`, which is that of `file`.
     pub fn at(file: &str, text: &str, place: Place, what: impl Into<String>) -> Error {
-        let line = text.split('\n').nth(place.line - 1).unwrap_or("");
+        Error::new(file, text.split('\n').nth(place.line - 1).unwrap_or(""), place, what)
+    }
+
+    /// `line` is the text from the begin of the line on.
+    fn new(file: &str, line: &str, place: Place, what: impl Into<String>) -> Error {
+        let line: String = line.chars().take(LONGEST).take_while(|&sign| sign != '\n').collect();
         Error { file: file.into(), place, what: what.into(), line: one_line(line.trim()) }
     }
 }
