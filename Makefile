@@ -6,7 +6,7 @@ BINARY  := target/$(TARGET)/release/block-drbd
 PREFIX  ?= /usr
 SCRIPTS ?= /etc/xen/scripts
 
-.PHONY: build deps check unit test lab lab-all demo bench install clean
+.PHONY: build deps check unit test lab lab-all demo bench fuzz install clean
 
 build:
 	$(CARGO) build --release --locked
@@ -43,6 +43,18 @@ demo: deps build
 bench: deps build
 	$(CARGO) test --locked --release --test vbds -- --nocapture
 	$(CARGO) test --locked --test lab -- --bench
+
+# libFuzzer on each parser in turn, or on one: `make fuzz FUZZ=proc_drbd SECONDS=600`. Needs
+# cargo-fuzz (cargo install cargo-fuzz --locked) and a C++ compiler. Coverage is counted by the
+# stable compiler; the sanitizers would need a nightly one, and the parsers have no unsafe code.
+# What it finds new stands in fuzz/target/found, what fails in fuzz/artifacts: keep that in
+# fuzz/corpus, which `make test` runs.
+FUZZ    ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+SECONDS ?= 60
+fuzz:
+	@cd fuzz && for target in $(FUZZ); do mkdir -p target/found/$$target; echo "fuzz: $$target"; \
+	$(CARGO) fuzz run --sanitizer none $$target target/found/$$target corpus/$$target -- \
+	  -max_total_time=$(SECONDS) -timeout=10 -max_len=16384 -verbosity=0 -print_final_stats=1 || exit 1; done
 
 # The name /etc/xen/scripts/block-drbd belongs to Debian's drbd-utils: it is
 # diverted, never overwritten.

@@ -7,6 +7,8 @@ use std::fmt;
 
 /// How much of a line an error shows, in characters.
 const LONGEST_LINE: usize = 120;
+/// How much of a line is looked at, in characters, where many errors may be in one.
+const LONGEST_LOOK: usize = 1000;
 /// How much of a word an error shows, in characters.
 const LONGEST_WORD: usize = 60;
 
@@ -88,9 +90,46 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// A file that was read. It knows its lines, so that a mistake in each of them costs no
+/// more than a look at each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    path: String,
+    text: String,
+    /// The byte at which each line begins.
+    lines: Vec<usize>,
+}
+
+impl File {
+    /// The file at `path`, which holds `text`.
+    pub fn new(path: &str, text: String) -> File {
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        File { path: path.into(), text, lines }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// `message` is wrong at `place`.
+    pub fn error(&self, place: Place, message: impl Into<String>) -> Error {
+        let begin = self.lines.get(place.line.saturating_sub(1)).copied().unwrap_or(self.text.len());
+        // A file may be one line of megabytes, with a mistake in every word: only its begin is looked at.
+        let line = &self.text[begin..];
+        let line = line.char_indices().nth(LONGEST_LOOK).map_or(line, |(end, _)| &line[..end]);
+        let line = line.split('\n').next().unwrap_or("");
+        Error(render_line(&self.path, line, place, &message.into()))
+    }
+}
+
 /// ``PATH:LINE:COLUMN: message: `the line itself` `` on one line, whatever the text holds.
 pub fn render(path: &str, text: &str, place: Place, message: &str) -> String {
     let line = text.split('\n').nth(place.line.saturating_sub(1)).unwrap_or("");
+    render_line(path, line, place, message)
+}
+
+fn render_line(path: &str, line: &str, place: Place, message: &str) -> String {
     format!("{}:{place}: {}: `{}`", printable(path), printable(message), excerpt(line, place.column))
 }
 
@@ -105,7 +144,9 @@ pub fn quoted(word: &str) -> String {
 fn excerpt(line: &str, column: usize) -> String {
     let long = line.chars().nth(LONGEST_LINE).is_some();
     let skipped = if long { column.saturating_sub(LONGEST_LINE / 2) } else { 0 };
-    let shown: String = line.chars().skip(skipped).take(LONGEST_LINE).collect();
+    let at = |skipped| line.chars().skip(skipped).take(LONGEST_LINE).collect::<String>();
+    let around = at(skipped);
+    let shown = if around.is_empty() { at(0) } else { around };
     printable(shown.trim())
 }
 

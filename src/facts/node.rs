@@ -28,15 +28,13 @@ pub struct NodeFacts {
 impl NodeFacts {
     /// Leaves out the devices on which no resource stands.
     pub fn keep_devices_of_resources(&mut self) {
-        let mut wanted = BTreeSet::new();
-        for volume in self.resources.value().into_iter().flatten().flat_map(|resource| &resource.volumes) {
-            let drbd = format!("drbd{}", volume.minor);
-            for root in [Some(&drbd), volume.data.value(), volume.meta.value()].into_iter().flatten() {
-                wanted.extend(
-                    storage::stack(&self.devices, root).found.iter().map(|(name, _)| name.to_string()),
-                );
-            }
-        }
+        let resources = self.resources.value().into_iter().flatten();
+        let volumes: Vec<_> = resources.flat_map(|resource| &resource.volumes).collect();
+        let drbd: Vec<String> = volumes.iter().map(|volume| format!("drbd{}", volume.minor)).collect();
+        let lower = volumes.iter().flat_map(|volume| [&volume.data, &volume.meta]).filter_map(Known::value);
+        let roots: Vec<&str> = drbd.iter().chain(lower).map(String::as_str).collect();
+        let found = storage::stacks(&self.devices, &roots).found;
+        let wanted: BTreeSet<String> = found.iter().map(|(name, _)| name.to_string()).collect();
         self.devices.retain(|name, _| wanted.contains(name));
     }
 }

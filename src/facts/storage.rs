@@ -154,20 +154,50 @@ pub struct Walk<'a> {
 
 /// Every device below `root`, itself included.
 pub fn stack<'a>(devices: &'a Devices, root: &'a str) -> Walk<'a> {
-    walk(devices, root, |_| true)
+    walk(devices, &[root], |_| true)
+}
+
+/// Every device below any of `roots`, themselves included.
+pub fn stacks<'a>(devices: &'a Devices, roots: &[&'a str]) -> Walk<'a> {
+    walk(devices, roots, |_| true)
+}
+
+/// Of the devices below `root` that have a volatile disk below them, or are one, which
+/// disk. In one pass: what a peer has told of may be long.
+pub fn volatile_below<'a>(devices: &'a Devices, root: &'a str) -> BTreeMap<&'a str, &'a str> {
+    let found = stack(devices, root).found;
+    let mut above: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, device) in found.iter().filter(|(_, device)| device.non_volatile.is_none()) {
+        for below in device.below.value().into_iter().flatten() {
+            above.entry(below).or_default().push(name);
+        }
+    }
+    let is_volatile =
+        |device: &Device| device.below == Known::Is(Vec::new()) && device.cache() == Cache::Volatile;
+    let mut disks = BTreeMap::new();
+    for (disk, _) in found.iter().filter(|(_, device)| is_volatile(device)) {
+        let mut next = vec![*disk];
+        while let Some(name) = next.pop() {
+            if !disks.contains_key(name) {
+                disks.insert(name, *disk);
+                next.extend(above.get(name).into_iter().flatten());
+            }
+        }
+    }
+    disks
 }
 
 /// The disks at the bottom, and what the administrator vouches for: below that
 /// nothing matters any more.
 pub fn leaves<'a>(devices: &'a Devices, root: &'a str) -> Walk<'a> {
-    let mut walk = walk(devices, root, |device| device.non_volatile.is_none());
+    let mut walk = walk(devices, &[root], |device| device.non_volatile.is_none());
     walk.found.retain(|(_, device)| device.non_volatile.is_some() || device.below == Known::Is(Vec::new()));
     walk
 }
 
-fn walk<'a>(devices: &'a Devices, root: &'a str, enter: impl Fn(&Device) -> bool) -> Walk<'a> {
-    let mut seen = BTreeSet::from([root]);
-    let mut next = VecDeque::from([root]);
+fn walk<'a>(devices: &'a Devices, roots: &[&'a str], enter: impl Fn(&Device) -> bool) -> Walk<'a> {
+    let mut seen = BTreeSet::new();
+    let mut next: VecDeque<&str> = roots.iter().copied().filter(|root| seen.insert(*root)).collect();
     let mut walk = Walk { found: Vec::new(), unknown: None };
     while let Some(name) = next.pop_front() {
         let Some(device) = devices.get(name) else {

@@ -4,7 +4,7 @@
 
 use super::paint::Paint;
 use super::tree::{self, Node};
-use super::{one_line, path};
+use super::{escaped, one_line, path};
 use crate::check::{Answer, Subject};
 use crate::facts::{Known, NodeFacts};
 use crate::rules::{self, Finding, Severity};
@@ -35,24 +35,9 @@ pub fn json(subjects: &[Subject]) -> String {
         findings: &subject.findings,
     });
     let document = Document { version: 1, verdict, subjects: subjects.collect() };
-    let text = serde_json::to_string(&document)
-        .unwrap_or_else(|error| format!("{{\"version\":1,\"error\":\"{error}\"}}"));
-    format!("{}\n", escaped(&text))
-}
-
-/// JSON in which a terminal finds nothing to obey: RFC 8259 lets DEL and the second
-/// set of control characters stand as they are, and CSI is among those.
-fn escaped(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for letter in json.chars() {
-        match letter {
-            '\u{7f}'..='\u{9f}' => {
-                let _ = write!(text, "\\u{:04x}", u32::from(letter));
-            }
-            _ => text.push(letter),
-        }
-    }
-    text
+    let json = serde_json::to_string(&document);
+    let json = json.unwrap_or_else(|error| format!("{{\"version\":1,\"error\":\"{error}\"}}"));
+    format!("{}\n", escaped(&json))
 }
 
 /// The same for people; in colour on a terminal.

@@ -89,9 +89,30 @@ pub fn one_line(text: &str) -> String {
     text.chars().map(printable).take(LONGEST).collect()
 }
 
+/// JSON in printable ASCII and line ends, the same to whoever reads it: serde_json escapes only
+/// what is below the space, and a terminal obeys DEL and U+0080 to U+009F too.
+pub fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for letter in json.chars() {
+        match letter {
+            ' '..='~' | '\n' => escaped.push(letter),
+            _ => escaped.extend(letter.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
+        }
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_keeps_its_meaning_and_steers_no_terminal() {
+        let text = "a\u{7f}\u{9b}2J\u{1b}\n\u{202e}\u{e9}\u{1f4be}";
+        let json = escaped(&serde_json::to_string(text).unwrap());
+        assert_eq!(json, r#""a\u007f\u009b2J\u001b\n\u202e\u00e9\ud83d\udcbe""#);
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+    }
 
     #[test]
     fn one_line_is_one_line() {

@@ -8,6 +8,7 @@ use crate::guest::{GuestFacts, LeadsTo};
 use crate::rules::disk_line::DiskLine;
 use crate::rules::side::{FIRST_FLUSHES, Side};
 use crate::rules::{Finding, Severity};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Deeper than any stack of devices: what is deeper is hostile, and is not drawn.
 const DEEPEST: usize = 16;
@@ -22,11 +23,12 @@ pub fn of_volume(facts: &Facts, findings: &[Finding]) -> Option<Node> {
 pub fn of_guest(guest: &GuestFacts, volumes: &[Facts], findings: &[Finding]) -> Node {
     let name = guest.config.name.value().and_then(Option::as_deref).unwrap_or("without a name");
     let lines = DiskLine::all(guest);
-    let disks = lines.iter().map(|line| disk(line, volumes, findings)).collect();
+    let marks = Marks::new(findings.iter().filter(|finding| finding.node.is_none()));
+    let disks = lines.iter().map(|line| disk(line, volumes, findings, &marks)).collect();
     Node::new(format!("guest {name}"), disks)
 }
 
-fn disk(line: &DiskLine, volumes: &[Facts], findings: &[Finding]) -> Node {
+fn disk(line: &DiskLine, volumes: &[Facts], findings: &[Finding], marks: &Marks) -> Node {
     let (disk, vdev) = (line.disk, line.disk.vdev.as_deref());
     let way = match &line.leads_to {
         LeadsTo::Gate(Ok(target)) => format!("through block-drbd to {target}"),
@@ -39,7 +41,6 @@ fn disk(line: &DiskLine, volumes: &[Facts], findings: &[Finding]) -> Node {
     let target = line.leads_to.target();
     let leads = |facts: &&Facts| target.is_some() && facts.target.as_ref().ok() == target.as_ref();
     let backend = volumes.iter().find(leads).and_then(|facts| blkback(facts, findings));
-    let marks = Marks(findings.iter().filter(|finding| finding.node.is_none()).collect());
     Node {
         weak: vdev.and_then(|vdev| marks.of(None, Some(vdev))),
         ..Node::new(format!("disk {} {way}", vdev.unwrap_or("?")), backend.into_iter().collect())
@@ -58,18 +59,27 @@ fn blkback(facts: &Facts, findings: &[Finding]) -> Option<Node> {
 }
 
 /// The findings about one volume, by what they are about.
-struct Marks<'a>(Vec<&'a Finding>);
+struct Marks<'a>(BTreeMap<About<'a>, (&'static str, Severity)>);
 
-impl Marks<'_> {
-    /// The first of the gravest about this node, or about none, and this device, or none.
+/// A node and a device, where there are such.
+type About<'a> = (Option<&'a str>, Option<&'a str>);
+
+impl<'a> Marks<'a> {
+    /// Of each node and device the first of the gravest findings.
+    fn new(findings: impl Iterator<Item = &'a Finding>) -> Marks<'a> {
+        let mut marks = BTreeMap::new();
+        for finding in findings.filter(|finding| finding.severity > Severity::Info) {
+            let about = (finding.node.as_deref(), finding.found.device.as_deref());
+            let mark = marks.entry(about).or_insert((finding.rule, finding.severity));
+            if finding.severity > mark.1 {
+                *mark = (finding.rule, finding.severity);
+            }
+        }
+        Marks(marks)
+    }
+
     fn of(&self, node: Option<&str>, device: Option<&str>) -> Option<(&'static str, Severity)> {
-        let here = |finding: &&&Finding| {
-            finding.severity > Severity::Info
-                && finding.node.as_deref() == node
-                && finding.found.device.as_deref() == device
-        };
-        let found = self.0.iter().filter(here).map(|finding| (finding.rule, finding.severity));
-        found.reduce(|first, next| if next.1 > first.1 { next } else { first })
+        self.0.get(&(node, device)).copied()
     }
 
     /// Marks the devices below, too.
@@ -84,7 +94,7 @@ fn volume(facts: &Facts, findings: &[Finding]) -> Option<Node> {
         return None;
     };
     let target = facts.target.as_ref().ok().map(ToString::to_string);
-    let marks = Marks(findings.iter().filter(|finding| finding.resource == target).collect());
+    let marks = Marks::new(findings.iter().filter(|finding| finding.resource == target));
     let sides = Side::all(facts);
     let mut nodes: Vec<Node> =
         sides.iter().enumerate().map(|(number, side)| side_node(side, number == 0, &marks)).collect();
@@ -155,7 +165,7 @@ pub fn of_resource(resource: &Resource, devices: &Devices) -> Node {
 
 fn stacks(volume: &Volume, devices: &Devices) -> Vec<Node> {
     let root = |known: &Known<String>, what: &str| match known {
-        Known::Is(name) => device_node(name, devices, DEEPEST),
+        Known::Is(name) => device_node(name, devices, DEEPEST, &mut BTreeSet::new()),
         Known::Unknown(why) => Node::new(format!("{what}: unknown: {why}"), Vec::new()),
     };
     let mut stacks = vec![root(&volume.data, "data")];
@@ -167,12 +177,17 @@ fn stacks(volume: &Volume, devices: &Devices) -> Vec<Node> {
     stacks
 }
 
-fn device_node(name: &str, devices: &Devices, depth: usize) -> Node {
+/// What is below a device is drawn once: in a stack that is no tree, what a peer has told
+/// of among them, the number of ways down can double with each level.
+fn device_node<'a>(name: &'a str, devices: &'a Devices, depth: usize, drawn: &mut BTreeSet<&'a str>) -> Node {
     let Some(device) = devices.get(name).filter(|_| depth > 0) else {
         return Node::new(format!("{name}: not looked at"), Vec::new());
     };
-    let below = device.below.value().cloned().unwrap_or_default();
-    let below = below.iter().map(|name| device_node(name, devices, depth - 1)).collect();
+    if !drawn.insert(name) {
+        return Node { device: Some(name.into()), ..Node::new(format!("{name}: as above"), Vec::new()) };
+    }
+    let below = device.below.value().into_iter().flatten();
+    let below = below.map(|name| device_node(name, devices, depth - 1, drawn)).collect();
     let text = format!("{name}{}: {}", described(device), does(device));
     Node { device: Some(name.into()), ..Node::new(text, below) }
 }

@@ -9,7 +9,7 @@
 use super::side::Side;
 use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
 use crate::facts::Known;
-use crate::facts::storage::{Cache, Device, Devices, WriteCache, leaves, stack};
+use crate::facts::storage::{Device, WriteCache, stack, volatile_below};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -35,8 +35,9 @@ fn check(side: &Side) -> Judgement {
     for root in roots.into_iter().flatten() {
         let stack = stack(side.devices, root);
         unreadable = unreadable.or(stack.unknown);
+        let volatile = volatile_below(side.devices, root);
         for (name, device) in stack.found {
-            match drops_flushes(side.devices, name, device) {
+            match drops_flushes(volatile.get(name).copied(), device) {
                 Drops::Nothing => {}
                 Drops::All(why) => return weak(side, name, &why),
                 Drops::Unknown(why) => unreadable = Some(why),
@@ -73,11 +74,9 @@ enum Drops {
 
 const FILE: &str = "its file's file system is mounted without barriers";
 
-/// What `name` does to a flush, where something below it needs one.
-fn drops_flushes(devices: &Devices, name: &str, device: &Device) -> Drops {
-    let volatile =
-        |(name, disk): &(&str, &Device)| (disk.cache() == Cache::Volatile).then(|| name.to_string());
-    let Some(disk) = leaves(devices, name).found.iter().find_map(volatile) else { return Drops::Nothing };
+/// What a device does to a flush, where a disk below it, or it itself, needs one.
+fn drops_flushes(disk: Option<&str>, device: &Device) -> Drops {
+    let Some(disk) = disk else { return Drops::Nothing };
     if let Some(file) = &device.file {
         match &file.flushes {
             Known::Is(true) => {}

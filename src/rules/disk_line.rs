@@ -12,6 +12,8 @@ pub struct DiskLine<'a> {
     pub disk: &'a ConfigDisk,
     /// Where it leads.
     pub leads_to: LeadsTo<'a>,
+    /// Whether DRBD replicates any disk of the configuration.
+    pub beside_replicated: bool,
 }
 
 impl<'a> DiskLine<'a> {
@@ -19,7 +21,16 @@ impl<'a> DiskLine<'a> {
     pub fn all(guest: &'a GuestFacts) -> Vec<DiskLine<'a>> {
         let disks = guest.config.disks.value().into_iter().flatten();
         let volumes = guest.volumes.value().map_or(&[][..], Vec::as_slice);
-        disks.map(|disk| DiskLine { guest, disk, leads_to: disk.leads_to(volumes) }).collect()
+        let line = |disk: &'a ConfigDisk| DiskLine {
+            guest,
+            disk,
+            leads_to: disk.leads_to(volumes),
+            beside_replicated: false,
+        };
+        let mut lines: Vec<DiskLine> = disks.map(line).collect();
+        let beside_replicated = lines.iter().any(DiskLine::is_replicated);
+        lines.iter_mut().for_each(|line| line.beside_replicated = beside_replicated);
+        lines
     }
 
     /// How a message calls it: `disk xvda (line 5)`.

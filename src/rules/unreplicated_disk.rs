@@ -16,9 +16,8 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(line: &DiskLine) -> Judgement {
-    let beside = DiskLine::all(line.guest).iter().any(DiskLine::is_replicated);
     match line.leads_to {
-        LeadsTo::Elsewhere if beside => refuse(
+        LeadsTo::Elsewhere if line.beside_replicated => refuse(
             format!(
                 "{} is {} of this host alone, beside disks that DRBD replicates",
                 line.name(),

@@ -70,6 +70,7 @@ pub const ALL: &[Scenario] = &[
     extra(ours("refused-diskless", &["r4"], s::refused_durability::diskless)),
     // Last: they leave machines that were booted again.
     ours("flush-safe", &["f0"], s::flush_safe::run),
+    extra(ours("flush-safe-secondary", &["f0"], s::flush_safe::run_secondary)),
     extra(lab("flush-gap-secondary", &["f0"], s::flush_gap_secondary::run)),
     lab("flush-lost-write-order-none", &["f0"], s::flush_lost_write_order_none::run),
     extra(lab("flush-lost-write-order-drain", &["f0"], s::flush_lost_write_order_drain::run)),

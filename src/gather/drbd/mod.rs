@@ -6,12 +6,12 @@
 
 pub mod codes;
 pub mod conf;
-mod drbdsetup;
+pub mod drbdsetup;
 pub mod files;
 mod message;
 pub mod proc;
 mod state84;
-mod v84;
+pub mod v84;
 
 use crate::facts::{Resource, Role};
 use crate::host::Host;

@@ -69,7 +69,7 @@ const ATTEMPTS: usize = 4;
 
 /// One message of GET_STATUS.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Status {
+pub struct Status {
     /// ctx_resource_name
     resource: String,
     /// None for a resource without volumes.
@@ -135,7 +135,7 @@ fn statuses(genl: &Genl, family: Family, only: Option<&str>) -> Result<Vec<Statu
 ///
 /// Neither dump tells when it left out the rest because the resource that it
 /// had come to was removed (drbd_nl.c:3233): that also shows here.
-pub(super) fn assemble(mut found: Vec<Resource>, statuses: Vec<Status>) -> Option<Vec<Resource>> {
+pub fn assemble(mut found: Vec<Resource>, statuses: Vec<Status>) -> Option<Vec<Resource>> {
     let known = |status: &Status| found.iter().any(|resource| resource.name == status.resource);
     if !statuses.iter().all(known) {
         return None;
@@ -201,7 +201,7 @@ fn peer_volume(volume: &VolumeStatus) -> PeerVolume {
 }
 
 /// Decodes one message of GET_RESOURCES; volumes and connections are in the other dump.
-pub(super) fn resource(bytes: &[u8]) -> Result<Resource> {
+pub fn resource(bytes: &[u8]) -> Result<Resource> {
     let message = successful(bytes)?;
     let info = needed(&message, RESOURCE_INFO)?;
     let suspended = Suspended {
@@ -241,7 +241,7 @@ fn on_no_data(message: &Message) -> Result<OnNoData> {
 }
 
 /// Decodes one message of GET_STATUS.
-pub(super) fn status(bytes: &[u8]) -> Result<Status> {
+pub fn status(bytes: &[u8]) -> Result<Status> {
     let message = successful(bytes)?;
     let context = needed(&message, CFG_CONTEXT)?;
     let net = message.nest(NET_CONF)?;
@@ -359,7 +359,7 @@ pub fn set_role(genl: &mut Genl, family: Family, minor: u32, name: &str, role: &
 }
 
 /// Decodes the answer to a role change of `minor`.
-pub(super) fn interpret(bytes: &[u8], minor: u32) -> Result<Answer> {
+pub fn interpret(bytes: &[u8], minor: u32) -> Result<Answer> {
     let message = Message::parse(bytes)?;
     ensure!(message.minor == minor, "drbd answers about minor {}", message.minor);
     match message.code {

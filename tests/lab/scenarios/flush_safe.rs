@@ -37,12 +37,14 @@ pub fn run(pair: &Pair) -> Result<()> {
     let acknowledged = cut_the_primary(pair)?;
     pair.b.ok("drbdadm secondary f0")?;
     flushes::come_back(pair, &pair.a, "f0")?;
-    are_kept(
-        "the cut node after its resync",
-        1..=acknowledged,
-        &record::found(&pair.a.drive(DISK).current()),
-    )?;
-    cut_the_secondary(pair, acknowledged + 1)
+    are_kept("the cut node after its resync", 1..=acknowledged, &record::found(&pair.a.drive(DISK).current()))
+}
+
+/// `flush-safe-secondary`.
+pub fn run_secondary(pair: &Pair) -> Result<()> {
+    pair.connect_erased("f0")?;
+    pair.both(|node| node.counters_are("f0", "wo:f "))?;
+    cut_the_secondary(pair, 1)
 }
 
 /// Returns the last record that the guest had acknowledged.

@@ -8,7 +8,7 @@
 use super::Conf;
 use super::tree::{self, Node};
 use crate::host::Host;
-use crate::place::Error;
+use crate::place::{Error, File};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashSet;
 
@@ -37,7 +37,7 @@ pub fn load(host: &Host) -> Result<Conf> {
 
 struct Loader<'a> {
     host: &'a Host,
-    files: Vec<(String, String)>,
+    files: Vec<File>,
     seen: HashSet<String>,
     size: usize,
     includes: usize,
@@ -50,7 +50,7 @@ impl Loader<'_> {
         ensure!(self.size <= LARGEST, "drbd.conf and its includes are larger than {} MiB", LARGEST >> 20);
         let number = self.files.len();
         let parsed = tree::parse(number, path, &text)?;
-        self.files.push((path.into(), text));
+        self.files.push(File::new(path, text));
         let mut nodes = Vec::new();
         for node in parsed {
             match node.is_statement("include") {
@@ -62,13 +62,13 @@ impl Loader<'_> {
     }
 
     fn include(&mut self, number: usize, node: &Node, depth: usize) -> Result<Vec<Node>> {
-        let (path, text) = &self.files[number];
-        let wrong = |what: &str| Error::at(path, text, node.name.place, what);
+        let file = &self.files[number];
+        let wrong = |what: &str| file.error(node.name.place, what);
         self.includes += 1;
         ensure!(self.includes <= MOST_INCLUDES, wrong("there are too many include lines"));
         ensure!(depth < DEEPEST, wrong("includes are nested too deeply"));
         let [pattern] = &node.values[..] else { bail!(wrong("include takes one path")) };
-        let paths = paths(self.host, path, &pattern.text);
+        let paths = paths(self.host, file.path(), &pattern.text);
         let paths = paths.with_context(|| wrong("this cannot be included").to_string())?;
         let from = wrong("this cannot be included").to_string();
         let mut nodes = Vec::new();

@@ -15,13 +15,13 @@ pub use options::{Handler, Options};
 pub use tree::{Node, Word};
 pub use view::{HostKind, HostSection, Resource, Volume};
 
-use crate::place::Error;
+use crate::place::{Error, File};
 
 /// Everything that drbd-utils would read: /etc/drbd.conf with what it includes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conf {
-    /// Path and text of each file, in the order in which they were read.
-    files: Vec<(String, String)>,
+    /// Each file, in the order in which they were read.
+    files: Vec<File>,
     /// The outermost sections, in the order in which drbdadm comes to them.
     nodes: Vec<Node>,
 }
@@ -30,7 +30,7 @@ impl Conf {
     /// Parses one text that includes nothing; an include line in it is an error.
     pub fn parse(path: &str, text: &str) -> Result<Conf, Error> {
         let nodes = tree::parse(0, path, text)?;
-        let conf = Conf { files: vec![(path.into(), text.into())], nodes };
+        let conf = Conf { files: vec![File::new(path, text.into())], nodes };
         match conf.nodes.iter().find(|node| node.is_statement("include")) {
             Some(node) => Err(conf.error(node, &node.name, "there is nothing to include from")),
             None => Ok(conf),
@@ -44,13 +44,15 @@ impl Conf {
 
     /// An error about `word` of `node`.
     pub fn error(&self, node: &Node, word: &Word, what: impl Into<String>) -> Error {
-        let (path, text) = self.files.get(node.file).map_or(("", ""), |(path, text)| (path, text));
-        Error::at(path, text, word.place, what)
+        match self.files.get(node.file) {
+            Some(file) => file.error(word.place, what),
+            None => Error::at("", "", word.place, what),
+        }
     }
 
     /// Where `node` begins: `/etc/drbd.d/vm.res:3:5`.
     pub fn place(&self, node: &Node) -> String {
-        let path = self.files.get(node.file).map_or("", |(path, _)| path);
+        let path = self.files.get(node.file).map_or("", File::path);
         format!("{path}:{}:{}", node.name.place.line, node.name.place.column)
     }
 }

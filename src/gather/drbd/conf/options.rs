@@ -8,7 +8,7 @@ use super::Conf;
 use super::tree::{Node, Word};
 use crate::facts::{DiskOptions, Fencing, OnIoError, OnNoData, Protocol};
 use crate::gather::drbd::proc::Version;
-use crate::place::{Error, Place};
+use crate::place::{Error, File, Place};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -148,7 +148,7 @@ impl<'a> Options<'a> {
         Handler {
             name: node.name.text.clone(),
             text: words.join(" "),
-            file: self.conf.files.get(node.file).map_or("".into(), |(path, _)| path.clone()),
+            file: self.conf.files.get(node.file).map_or("", File::path).into(),
             place: node.name.place,
         }
     }
