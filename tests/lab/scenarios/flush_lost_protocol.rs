@@ -26,8 +26,6 @@ fn out_of_the_send_buffer(pair: &Pair) -> Result<()> {
     let (a, b) = (&pair.a, &pair.b);
     connect(pair, "A")?;
     flushes::write(a, "f0", 1..=5)?;
-    // On a slow machine the records must still be written before the peer is missed.
-    a.ok("drbdadm net-options --ping-timeout=300 f0")?;
     b.pause()?;
     flushes::write(a, "f0", 6..=20)?;
     a.drbd_is("f0", "cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate A")?;
@@ -59,7 +57,8 @@ fn connect(pair: &Pair, protocol: &str) -> Result<()> {
     pair.connect_erased("f0")?;
     pair.a.ok(&format!("drbdadm net-options --protocol={protocol} f0"))?;
     pair.both(|node| node.wait_for_drbd("f0", &format!("ds:UpToDate/UpToDate {protocol} ")))?;
-    pair.a.ok("drbdadm primary f0")?;
+    // On a slow machine the records must still be written before the peer is missed.
+    pair.a.ok("drbdadm net-options --ping-timeout=300 f0 && drbdadm primary f0")?;
     Ok(())
 }
 
