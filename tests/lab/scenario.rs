@@ -63,6 +63,7 @@ pub const ALL: &[Scenario] = &[
     ours("pygrub", &["r3"], s::pygrub::run),
     ours("refused-write-order-none", &["r4"], s::refused_durability::write_order_none),
     extra(ours("refused-write-order-drain", &["r4"], s::refused_durability::write_order_drain)),
+    extra(ours("refused-write-order-downgraded", &["f0"], s::refused_durability::write_order_downgraded)),
     extra(ours("refused-md-flushes-off", &["r4"], s::refused_durability::md_flushes_off)),
     extra(ours("refused-al-updates-off", &["r4"], s::refused_durability::al_updates_off)),
     ours("refused-cache-view", &["r4"], s::refused_durability::cache_view),

@@ -4,6 +4,7 @@
 //! That each of these does lose one is shown by the scenarios `flush-lost-*`.
 
 use crate::drbd;
+use crate::flushes;
 use crate::guest::Guest;
 use crate::node::Node;
 use crate::pair::Pair;
@@ -50,6 +51,21 @@ pub fn protocol(pair: &Pair) -> Result<()> {
     refused_until_mended(pair, "protocol", &set('A'), &set('C'))
 }
 
+/// A disk that failed one flush while it received: attached anew, it is trusted again.
+pub fn write_order_downgraded(pair: &Pair) -> Result<()> {
+    let (a, b) = (&pair.a, &pair.b);
+    pair.connect_erased("f0")?;
+    b.ok("drbdadm primary f0")?;
+    a.drive("vdk").fail_next_flush();
+    flushes::write(b, "f0", 1..=1)?;
+    a.wait_for_counters("f0", "wo:d ")?;
+    b.ok("drbdadm secondary f0")?;
+    is_refused(a, "refused-write-order-downgraded", "f0", "write-order-downgraded")?;
+    a.ok("drbdadm detach f0 && drbdadm attach f0")?;
+    flushes::are_equal(pair, "f0")?;
+    starts(pair, "mended-write-order-downgraded", "f0")
+}
+
 pub fn diskless(pair: &Pair) -> Result<()> {
     let wrong = format!("drbdadm detach {RESOURCE}");
     let right = format!("drbdadm attach {RESOURCE}");
@@ -60,26 +76,29 @@ fn refused_until_mended(pair: &Pair, rule: &str, wrong: &str, right: &str) -> Re
     pair.connect(RESOURCE)?;
     pair.a.ok(wrong)?;
     let name = format!("refused-{rule}");
-    let refused = is_refused(&pair.a, &name, rule);
+    let refused = is_refused(&pair.a, &name, RESOURCE, rule);
     pair.a.ok(right)?;
     refused?;
     pair.a.wait_for_drbd(RESOURCE, "ds:UpToDate/UpToDate ")?;
-    let name = format!("mended-{rule}");
-    let guest = Guest::new(&name, "raw", RESOURCE);
+    starts(pair, &format!("mended-{rule}"), RESOURCE)
+}
+
+fn starts(pair: &Pair, name: &str, resource: &str) -> Result<()> {
+    let guest = Guest::new(name, "raw", resource);
     guest.create(&pair.a)?;
     guest.wait_for(&pair.a, "done")?;
     guest.wait_until_gone(&pair.a)
 }
 
-fn is_refused(node: &Node, name: &str, rule: &str) -> Result<()> {
-    let check = node.run(&format!("/etc/xen/scripts/block-drbd check {RESOURCE}"))?;
+fn is_refused(node: &Node, name: &str, resource: &str, rule: &str) -> Result<()> {
+    let check = node.run(&format!("/etc/xen/scripts/block-drbd check {resource}"))?;
     let told = check.text();
     ensure!(check.code == 1 && told.contains(&format!("[{rule}]")), "the dry run had not said so: {told}");
-    let said = Guest::new(name, "raw", RESOURCE).create_is_refused(node)?;
+    let said = Guest::new(name, "raw", resource).create_is_refused(node)?;
     // libxl prints `script: SENTENCE`.
     let sentence = said.lines().find(|line| line.contains("script: ")).unwrap_or_default();
     ensure!(sentence.contains(&format!("[{rule}]")), "xl does not name the rule: {said}");
     println!("lab: {}", sentence.trim());
-    node.drbd_is(RESOURCE, "ro:Secondary/")?;
+    node.drbd_is(resource, "ro:Secondary/")?;
     node.has_no_guest()
 }
