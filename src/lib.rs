@@ -19,4 +19,5 @@ pub mod hotplug;
 pub mod place;
 pub mod report;
 pub mod rules;
+pub mod status;
 pub mod target;

@@ -51,6 +51,7 @@ fn take(host: &mut Host, step: &Step, settings: &Settings, pending: &mut Option<
             *pending = release(host, claim, *hand_over)?;
             Ok(())
         }
+        Step::Demote { resource, minor } => role::demote(host, resource, *minor),
         Step::Refuse { vbd, sentence } => attach::refuse(host, vbd, sentence),
     }
 }
@@ -63,6 +64,7 @@ fn name(step: &Step) -> &'static str {
         Step::ProveFlush { .. } => "flush",
         Step::Attach { .. } => "attach",
         Step::Release { .. } => "release",
+        Step::Demote { .. } => "demote",
         Step::Refuse { .. } => "refuse",
     }
 }
@@ -85,7 +87,11 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
                     *pending = Some(format!("the record of {} is wrong: {error:#}", after.resource));
                 }
             }
-            Step::ProveFlush { .. } | Step::Attach { .. } | Step::Release { .. } | Step::Refuse { .. } => {}
+            Step::ProveFlush { .. }
+            | Step::Attach { .. }
+            | Step::Release { .. }
+            | Step::Demote { .. }
+            | Step::Refuse { .. } => {}
         }
     }
 }
@@ -108,7 +114,11 @@ fn record(host: &mut Host, claim: &Claim) -> Result<()> {
         return host.remove(&path);
     }
     let text = serde_json::to_string(claim).with_context(|| format!("writing {path}"))?;
-    host.write(&path, &text)
+    // What says so already stays as it is: its time tells since when a release is pending.
+    match host.read_own(&path) {
+        Ok(Some(stored)) if stored.text == text => Ok(()),
+        _ => host.write(&path, &text),
+    }
 }
 
 /// Makes the minors Secondary and takes them off the record; says what is left and why.
@@ -136,5 +146,6 @@ fn release(host: &mut Host, recorded: &Claim, hand_over: bool) -> Result<Option<
 /// Starts the detached release of a resource that is recorded as pending.
 fn detach(host: &Host, resource: &str) -> Result<()> {
     let root = host.root().to_string_lossy();
-    crate::host::program::detach(&["--sysroot", &root, "release", "--wait", "3600", resource])
+    let arguments = ["--sysroot", &root, "release", "--recorded", "--wait", "3600", resource];
+    crate::host::program::detach(&arguments)
 }

@@ -8,16 +8,19 @@
 mod claim;
 mod drbd;
 mod node;
+mod status;
 pub mod storage;
 mod xen;
 
 pub use claim::*;
 pub use drbd::*;
 pub use node::*;
+pub use status::*;
 pub use xen::*;
 
 use crate::target::Target;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use storage::Devices;
 
 /// A value, or why it could not be had.
@@ -40,8 +43,9 @@ impl<T> Known<T> {
     }
 }
 
-impl<T> From<anyhow::Result<T>> for Known<T> {
-    fn from(result: anyhow::Result<T>) -> Self {
+/// With the whole chain of an error.
+impl<T, E: fmt::Display> From<Result<T, E>> for Known<T> {
+    fn from(result: Result<T, E>) -> Self {
         match result {
             Ok(value) => Known::Is(value),
             Err(error) => Known::Unknown(format!("{error:#}")),

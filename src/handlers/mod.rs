@@ -62,6 +62,15 @@ pub enum Step {
         /// itself does not start another.
         hand_over: bool,
     },
+    /// Makes one volume Secondary that nothing is recorded of, because an administrator has named
+    /// its resource. DRBD refuses while anybody has it open; then it stays as it is, and stays
+    /// unrecorded. Undone by nothing.
+    Demote {
+        /// The resource.
+        resource: String,
+        /// The volume's minor.
+        minor: u32,
+    },
     /// Tells the toolstack why not (`hotplug-error`).
     Refuse {
         /// The backend directory.
