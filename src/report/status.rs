@@ -5,7 +5,7 @@
 use super::one_line;
 use super::paint::Paint;
 use crate::facts::{
-    Connection, ConnectionState, DiskState, FlushProbe, Known, Record, Resource, ResourceStatus, User,
+    Connection, ConnectionState, DiskState, FlushProbe, Known, Record, Resource, ResourceStatus, Role, User,
     Volume, VolumeStatus,
 };
 use crate::status::judge::{Judged, State, span};
@@ -63,7 +63,7 @@ fn rows(state: State, status: &ResourceStatus, now: u64) -> Vec<Row> {
         let number = if several { format!("/{}", volume.number) } else { String::new() };
         row([
             format!("{}{number}", status.name),
-            volume.role.to_string(),
+            role(status, volume),
             volume.disk.to_string(),
             status.resource.as_ref().map(|resource| peers(resource, volume)).unwrap_or_default(),
             flushed(&found.flush, now),
@@ -80,20 +80,28 @@ fn rows(state: State, status: &ResourceStatus, now: u64) -> Vec<Row> {
     }
 }
 
+fn role(status: &ResourceStatus, volume: &Volume) -> String {
+    match status.resource.as_ref().is_some_and(|resource| resource.suspended.any()) {
+        true => format!("{}, I/O frozen", volume.role),
+        false => volume.role.to_string(),
+    }
+}
+
 fn peers(resource: &Resource, volume: &Volume) -> String {
     let peers: Vec<String> = resource.connections.iter().map(|connection| peer(connection, volume)).collect();
     if peers.is_empty() { "none".into() } else { peers.join(", ") }
 }
 
 fn peer(connection: &Connection, volume: &Volume) -> String {
-    let name = &connection.peer;
-    if connection.state != ConnectionState::Connected {
-        return format!("{name} {}", connection.state);
+    let Connection { peer: name, state, peer_role: role, .. } = connection;
+    if *state != ConnectionState::Connected {
+        return format!("{name} {state}");
     }
     let disk = connection.peer_volumes.iter().find(|peer| peer.number == volume.number);
-    match disk.map(|peer| &peer.disk) {
-        Some(DiskState::UpToDate) | None => format!("{name} {}", connection.peer_role),
-        Some(disk) => format!("{name} {} {disk}", connection.peer_role),
+    match (role, disk.map(|peer| &peer.disk)) {
+        (_, Some(DiskState::UpToDate) | None) => format!("{name} {role}"),
+        (Role::Secondary, Some(disk)) => format!("{name} {disk}"),
+        (_, Some(disk)) => format!("{name} {role} {disk}"),
     }
 }
 
