@@ -1,14 +1,14 @@
 //! What an administrator asks for: release, rules.
 
 use crate::config::Settings;
-use crate::facts::{Facts, Known};
+use crate::facts::Known;
 use crate::handlers::release;
 use crate::host::syslog::{self, Level};
 use crate::host::{Deadline, Host, lock, output};
 use crate::report;
-use crate::target::Target;
 use crate::{act, gather, hotplug, rules};
 use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long one look or one try may take.
@@ -44,9 +44,9 @@ enum Tried {
 pub fn release(host: &mut Host, which: Which, wait: Duration) -> Result<i32> {
     host.set_deadline(Deadline::after(PATIENCE));
     let (resources, named) = match which {
-        Which::Recorded => (gather::claims::resources(host)?, false),
-        Which::IfRecorded(resource) => (vec![resource], false),
-        Which::Named(resource) => (vec![resource], true),
+        Which::Recorded => (recorded(host)?, false),
+        Which::IfRecorded(resource) => (BTreeSet::from([resource]), false),
+        Which::Named(resource) => (BTreeSet::from([resource]), true),
     };
     let until = Deadline::after(wait.max(PATIENCE));
     let mut worst = 0;
@@ -62,6 +62,12 @@ pub fn release(host: &mut Host, which: Which, wait: Duration) -> Result<i32> {
         worst = worst.max(code);
     }
     Ok(worst)
+}
+
+/// The resources with a record or a window, whether it can be believed or not.
+fn recorded(host: &Host) -> Result<BTreeSet<String>> {
+    let windows = gather::windows::resources(host)?;
+    Ok(gather::claims::resources(host)?.into_iter().chain(windows).collect())
 }
 
 /// Says what went wrong, also to the log: nobody listens to a timer. Returns `code`.
@@ -88,29 +94,22 @@ fn release_one(host: &mut Host, name: &str, named: bool, until: Deadline, wait: 
 fn try_release(host: &mut Host, name: &str, named: bool, patience: Duration) -> Result<Tried> {
     host.set_deadline(Deadline::after(PATIENCE));
     let _lock = lock::take(host, &hotplug::lock_path(name))?;
-    let facts = facts_of(host, name);
-    if let Some(why) = release::cannot_tell(&facts, named) {
-        bail!("{name} stays as it is: {why}");
-    }
-    let plan = if named { release::by_name(&facts) } else { release::plan(&facts) };
-    if plan.steps.is_empty() {
-        return Ok(Tried::Done(format!("{name}: {}", plan.summary)));
-    }
+    let facts = gather::of_resource(host, name);
+    let unknown = release::cannot_tell(&facts, named);
+    let plan = if named && unknown.is_none() { release::by_name(&facts) } else { release::plan(&facts) };
     // A device that stays open while nothing of ours is closing it is somebody's.
     let unrecorded = facts.claim == Known::Is(None);
     host.set_deadline(Deadline::after(if unrecorded { TRY } else { patience }));
     let outcome = act::run(host, &plan, &Settings::default(), Deadline::after(PATIENCE));
+    if let Some(why) = unknown {
+        bail!("{name} stays as it is: {why}");
+    }
     Ok(match (outcome.failure, outcome.pending) {
-        (Some(error), _) => Tried::Left(format!("{name} is still Primary: {error:#}")),
+        (Some(error), _) => Tried::Left(format!("{error:#}")),
         (None, Some(pending)) => Tried::Left(pending),
+        (None, None) if plan.steps.is_empty() => Tried::Done(format!("{name}: {}", plan.summary)),
         (None, None) => Tried::Done(plan.summary),
     })
-}
-
-fn facts_of(host: &Host, name: &str) -> Facts {
-    let target = Ok(Target { resource: name.into(), volume: None });
-    let resource = Known::from(gather::resource(host, name));
-    gather::facts_of(host, None, Known::Unknown("no backend is concerned".into()), target, resource)
 }
 
 /// Prints the rules with the severity in force, or one with its reason and its remedy.

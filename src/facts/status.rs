@@ -1,6 +1,6 @@
 //! What `block-drbd status` looks at: every resource with everybody who has to do with it.
 
-use super::{Claim, FlushProbe, Known, Resource, Role, User, Volume};
+use super::{Claim, FlushProbe, Known, Resource, Role, User, Volume, Window};
 
 /// This host.
 pub struct HostStatus {
@@ -10,8 +10,8 @@ pub struct HostStatus {
     pub at: u64,
     /// Its resources, and those of which only a record is left.
     pub resources: Vec<ResourceStatus>,
-    /// Whether the directory of the claims could be listed: the unit, or why not.
-    pub claims: Record<()>,
+    /// Whether the directories of the claims and windows could be listed: the unit, or why not.
+    pub listed: [Record<()>; 2],
 }
 
 /// A record of our own, as far as it can be relied on.
@@ -44,6 +44,8 @@ pub struct ResourceStatus {
     pub claim: Record<Claim>,
     /// Since when the claim says so, in seconds since 1970.
     pub claimed: Option<u64>,
+    /// The window that is open here for a guest that moves in.
+    pub window: Record<Window>,
     /// Its volumes, in the order of the resource's.
     pub volumes: Vec<VolumeStatus>,
 }

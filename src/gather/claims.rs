@@ -4,7 +4,6 @@ use super::records::{self, Dated};
 use crate::facts::Claim;
 use crate::host::Host;
 use crate::host::own::Unusable;
-use crate::target::Target;
 
 /// The directory of the records.
 const DIRECTORY: &str = "/run/block-drbd/claims";
@@ -32,10 +31,7 @@ pub fn dated(host: &Host, resource: &str) -> Result<Option<Dated<Claim>>, Unusab
 
 /// The resources that have a record, whether it can be believed or not.
 pub fn resources(host: &Host) -> Result<Vec<String>, Unusable> {
-    let names = host.list_own(DIRECTORY)?;
-    let resources = names.iter().filter_map(|name| name.strip_suffix(".json"));
-    let is_name = |name: &&str| Target::parse(name.as_bytes()).is_ok_and(|target| target.resource == *name);
-    Ok(resources.filter(is_name).map(str::to_string).collect())
+    records::resources(host, DIRECTORY)
 }
 
 /// The record in which this device of this guest has a volume; that of the resource `hint` is

@@ -6,6 +6,7 @@
 
 use crate::host::Host;
 use crate::host::own::Unusable;
+use crate::target::Target;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -36,6 +37,14 @@ pub fn read<T: DeserializeOwned>(
     let Some(stored) = stored else { return Ok(None) };
     let record = parse(path, &stored.text, version).map_err(|why| with_remedy(Unusable::bad(why), remedy))?;
     Ok(Some(Dated { record, written: stored.written }))
+}
+
+/// The resources that have a record in a directory, `RES.json`, whether it can be believed or not.
+pub fn resources(host: &Host, directory: &str) -> Result<Vec<String>, Unusable> {
+    let names = host.list_own(directory)?;
+    let resources = names.iter().filter_map(|name| name.strip_suffix(".json"));
+    let is_name = |name: &&str| Target::parse(name.as_bytes()).is_ok_and(|target| target.resource == *name);
+    Ok(resources.filter(is_name).map(str::to_string).collect())
 }
 
 /// Adds what to do about a record that is there and has no better remedy.

@@ -1,7 +1,7 @@
 //! Everything that `block-drbd status` looks at. Where something cannot be had, the rest is.
 
 use super::drbd::Purpose;
-use super::{claims, probes, sharing, usage, vbd};
+use super::{claims, probes, sharing, usage, vbd, windows};
 use crate::facts::{
     Claim, HostStatus, INCOMING, Incoming, Known, Record, Resource, ResourceStatus, Role, User, Vbd, Volume,
     VolumeStatus,
@@ -9,6 +9,7 @@ use crate::facts::{
 use crate::host::Host;
 use crate::host::own::Unusable;
 use anyhow::{Context, Result};
+use std::collections::BTreeSet;
 
 /// What is the same for every resource.
 struct Around {
@@ -22,16 +23,16 @@ pub fn look(host: &Host) -> Result<HostStatus> {
     let mut resources = resources.context("asking DRBD for its resources")?;
     super::name_peers(host, &mut resources);
     let around = Around { major: Known::from(super::major(host)), vbds: Known::from(sharing::vbds(host)) };
-    let recorded = claims::resources(host);
+    let recorded = [claims::resources(host), windows::resources(host)];
     let not_up = |name: &&String| !resources.iter().any(|resource| resource.name == **name);
-    let gone: Vec<String> = recorded.iter().flatten().filter(not_up).cloned().collect();
+    let gone: BTreeSet<String> = recorded.iter().flatten().flatten().filter(not_up).cloned().collect();
     let up = resources.into_iter().map(|resource| (resource.name.clone(), Some(resource)));
     let all = up.chain(gone.into_iter().map(|name| (name, None)));
     Ok(HostStatus {
         host: Known::from(host.read_text("/proc/sys/kernel/hostname")),
         at: host.now(),
         resources: all.map(|(name, resource)| of_resource(host, &around, name, resource)).collect(),
-        claims: record(recorded.map(|_| Some(()))),
+        listed: recorded.map(|recorded| record(recorded.map(|_| Some(())))),
     })
 }
 
@@ -45,7 +46,8 @@ fn of_resource(host: &Host, around: &Around, name: String, resource: Option<Reso
     let volumes = resource.iter().flat_map(|resource| &resource.volumes);
     let volumes = volumes.map(|volume| of_volume(host, around, &name, volume)).collect();
     let incoming = users.value().into_iter().flatten().filter_map(|user| incoming(host, user)).collect();
-    ResourceStatus { name, resource, users, incoming, claim, claimed, volumes }
+    let window = record(windows::read(host, &name));
+    ResourceStatus { name, resource, users, incoming, claim, claimed, window, volumes }
 }
 
 fn of_volume(host: &Host, around: &Around, resource: &str, volume: &Volume) -> VolumeStatus {

@@ -128,16 +128,21 @@ fn used_by(state: State, status: &ResourceStatus, volume: &Volume, found: &Volum
     let in_dom0 = found.dom0.value().into_iter().flatten().map(|by| format!("this domain: {by}"));
     let users: Vec<String> = users.into_iter().chain(in_dom0).collect();
     let users = if users.is_empty() { "nobody".to_string() } else { users.join(", ") };
+    let since =
+        |since: Option<u64>| since.map(|seconds| format!(" for {}", span(seconds))).unwrap_or_default();
     let pending = status.pending().contains(&volume.minor);
-    match (state, &status.users) {
+    let users = match (state, &status.users) {
         (_, Known::Unknown(_)) => "unknown".into(),
         (State::Orphan, _) => format!("{users}: orphan"),
         _ if pending => {
-            let since = status.claimed.and_then(|since| now.checked_sub(since));
-            let since = since.map(|seconds| format!(" for {}", span(seconds))).unwrap_or_default();
+            let since = since(status.claimed.and_then(|since| now.checked_sub(since)));
             format!("{users}: release pending{since}")
         }
         _ => users,
+    };
+    match status.window.value() {
+        Some(window) => format!("{users}; window open{}", since(window.age(now))),
+        None => users,
     }
 }
 

@@ -50,6 +50,9 @@ fn resource(state: State, status: &ResourceStatus) -> Value {
         "connections": connections.map(connection).collect::<Vec<_>>(),
         "users": users,
         "claim": record(&status.claim, |claim| self::claim(claim, status.claimed)),
+        "window": record(&status.window, |window| {
+            json!({ "vm": window.vm, "domid": window.domid, "opened": window.opened })
+        }),
         "pending": status.pending(),
         "orphan": state == State::Orphan,
     })
@@ -80,6 +83,7 @@ fn connection(connection: &Connection) -> Value {
         "peer": connection.peer,
         "state": connection.state,
         "role": connection.peer_role,
+        "two_primaries": connection.two_primaries,
         "volumes": volumes.collect::<Vec<_>>(),
     })
 }
@@ -101,7 +105,12 @@ fn user(status: &ResourceStatus, user: &User) -> Value {
 fn claim(claim: &Claim, written: Option<u64>) -> Value {
     let user = |user: &crate::facts::Claimant| json!({ "domid": user.domid, "devid": user.devid, "minor": user.minor });
     let users: Vec<Value> = claim.users.iter().map(user).collect();
-    json!({ "written": written, "promoted": claim.promoted, "users": users })
+    json!({
+        "written": written,
+        "promoted": claim.promoted,
+        "users": users,
+        "two_primaries": claim.two_primaries,
+    })
 }
 
 /// A record that cannot be relied on is not known either.

@@ -21,6 +21,8 @@ pub enum State {
     Orphan,
     /// Was to be released long ago, and is still Primary.
     ReleaseStuck,
+    /// Two Primaries have been allowed for a migration for too long.
+    WindowLeft,
     /// A record of it is there that cannot be relied on.
     BadRecord,
     /// What would have to be known is not.
@@ -68,7 +70,9 @@ impl<'a> Judged<'a> {
     /// Judges what was looked at.
     pub fn new(status: &'a HostStatus) -> Self {
         let (mut needs, mut unknown) = (Vec::new(), BTreeSet::new());
-        record(None, &status.claims, &mut needs, &mut unknown);
+        for listed in &status.listed {
+            record(None, listed, &mut needs, &mut unknown);
+        }
         let mut resources: Vec<_> = status
             .resources
             .iter()
@@ -110,6 +114,8 @@ fn judge(resource: &ResourceStatus, now: u64) -> (Vec<Need>, Vec<String>) {
     needs.extend(resource.incoming.iter().filter_map(|incoming| left_behind(resource, incoming, now)));
     needs.extend(stuck(resource, now));
     needs.extend(orphan(resource));
+    needs.extend(window_left(resource, now));
+    record(Some(&resource.name), &resource.window, &mut needs, &mut unknown);
     record(Some(&resource.name), &resource.claim, &mut needs, &mut unknown);
     for volume in &resource.volumes {
         record(Some(&resource.name), &volume.flush, &mut needs, &mut unknown);
@@ -201,6 +207,25 @@ fn stuck(resource: &ResourceStatus, now: u64) -> Option<Need> {
         message: format!("{name} was to be released {since} and is still Primary{held}"),
         remedy: format!(
             "see who has it open with: fuser -v {devices}, and then run: block-drbd release {name}"
+        ),
+    })
+}
+
+/// A window that nobody has closed: with neither node demoted, or with nobody left to look.
+fn window_left(resource: &ResourceStatus, now: u64) -> Option<Need> {
+    let age = resource.window.value()?.age(now);
+    if age.is_some_and(|age| age < PATIENCE) {
+        return None;
+    }
+    let name = &resource.name;
+    let since =
+        age.map_or("at a time that this clock cannot tell".into(), |age| format!("{} ago", span(age)));
+    Some(Need {
+        what: State::WindowLeft,
+        resource: Some(name.clone()),
+        message: format!("two Primaries of {name} were allowed {since} for a migration, and still are"),
+        remedy: format!(
+            "see on both nodes who has it with: block-drbd status; when one is Secondary run here: block-drbd release {name}"
         ),
     })
 }
