@@ -160,6 +160,32 @@ fn a_record_of_a_flush_that_cannot_be_relied_on_is_shown_and_replaced() {
     }
 }
 
+/// Closing a window takes nothing from anybody: DRBD refuses it while both nodes are Primary.
+#[test]
+fn a_window_that_cannot_be_relied_on_is_shown_and_ended() {
+    let directory = "is not a regular file";
+    for (count, (words, spoil)) in SPOILED.into_iter().enumerate() {
+        let machine = Machine::new();
+        let path = "run/block-drbd/windows/r0.json";
+        machine.file(path, r#"{"version":1,"resource":"r0","vm":"/vm/5","domid":5,"opened":1}"#);
+        machine.drbd.with(|model| model.resources[0].two_primaries = true);
+        spoil(&machine.path(path));
+        let status = run(&machine, &["status"]);
+        assert!(status.code == 1 && status.out.contains(words), "{words}: {status:?}");
+        assert!(status.out.contains("do: to end the window run: block-drbd release r0\n"), "{status:?}");
+        let release = run(&machine, &["release", "r0"]);
+        assert!(!machine.drbd.with(|model| model.resources[0].two_primaries), "{words}: {release:?}");
+        let is_directory = words == directory && machine.path(path).is_dir();
+        match is_directory {
+            true => assert!(release.code == 4 && release.err.contains("Is a directory"), "{release:?}"),
+            false => {
+                assert_eq!(release.code, 0, "{count} {words}: {release:?}");
+                assert_eq!(run(&machine, &["status"]).code, 0, "{words}");
+            }
+        }
+    }
+}
+
 #[test]
 fn what_a_peer_said_is_not_believed_from_anybodys_hand() {
     for (words, spoil) in SPOILED.iter().filter(|(words, _)| !words.contains("version")) {

@@ -55,8 +55,10 @@ fn promoted(machine: &Machine) {
 }
 
 fn record(machine: &Machine, promoted: &[u32], users: &str) {
-    let text = format!(r#"{{"version":1,"resource":"r0","promoted":{promoted:?},"users":[{users}]}}"#);
-    machine.file("run/block-drbd/claims/r0.json", &text);
+    let text = format!(
+        r#"{{"version":1,"resource":"r0","promoted":{promoted:?},"users":[{users}],"two_primaries":null}}"#
+    );
+    machine.file("run/block-drbd/claims/r0.json", &text.replace(", ", ","));
 }
 
 /// The record was written so many seconds ago; a negative number is in the future.
@@ -124,7 +126,7 @@ fn what_somebody_has_open_is_not_released_and_not_recorded() {
     machine.drbd.with(|model| model.volume(machine.device.minor).unwrap().open = true);
     let said = run(&machine, &["release", "r0"]);
     assert_eq!(said.code, 4, "{said:?}");
-    assert!(said.err.contains("r0 is still Primary") && said.err.contains("held open"), "{said:?}");
+    assert!(said.err.contains("r0 stays Primary: ") && said.err.contains("held open"), "{said:?}");
     assert_eq!((machine.role(), machine.claim()), (PRIMARY, None));
 }
 
@@ -200,6 +202,31 @@ fn a_guest_that_a_migration_left_here_is_found_and_named() {
 }
 
 #[test]
+fn a_window_is_shown_and_needs_somebody_when_nobody_has_closed_it() {
+    let machine = Machine::new();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let opened = |at: u64| {
+        let text = format!(r#"{{"version":1,"resource":"r0","vm":"/vm/5","domid":5,"opened":{at}}}"#);
+        machine.file("run/block-drbd/windows/r0.json", &text);
+    };
+    opened(now - 5);
+    status(&machine, 0, &["nobody; window open for "]);
+    opened(now - 600);
+    let words = [
+        "needs you: two Primaries of r0 were allowed 10 min ago for a migration, and still are\n",
+        "when one is Secondary run here: block-drbd release r0\n",
+    ];
+    status(&machine, 1, &words);
+    opened(now + 600);
+    status(&machine, 1, &["were allowed at a time that this clock cannot tell for"]);
+    machine.drbd.with(|model| model.resources.clear());
+    status(&machine, 1, &["r0        not up"]);
+    assert_eq!(run(&machine, &["release", "--all"]).code, 0);
+    let said = run(&machine, &["status"]);
+    assert_eq!((said.code, said.out.as_str()), (0, "DRBD has no resource up\n"));
+}
+
+#[test]
 fn a_record_of_what_is_not_up_is_shown_and_forgotten() {
     let machine = Machine::new();
     let minor = machine.device.minor;
@@ -244,9 +271,12 @@ fn the_screen_is_narrow_and_what_is_urgent_stands_first() {
         model.resources[4].volumes[0].conn = 8;
         model.resources[4].volumes[0].peer_role = 0;
     });
-    let section =
-        |name: &str| format!("resource {name} {{ on a {{ }} on host2 {{ address 10.0.0.2:7792; }} }}\n");
-    machine.file("etc/drbd.conf", &["alpha", "mail", "zeta1", "vols", "r0"].map(section).concat());
+    let section = |(name, minor): (&str, u32)| {
+        format!("resource {name} {{ on a {{ }} on host2 {{ address 10.0.0.2:{}; }} }}\n", 7789 + minor)
+    };
+    let resources =
+        [("alpha", 100), ("mail", 101), ("zeta1", 102), ("vols", 103), ("r0", machine.device.minor)];
+    machine.file("etc/drbd.conf", &resources.map(section).concat());
     let said = status(&machine, 1, &["host2 Secondary", "host2 Inconsistent", "host2 Connecting"]);
     let table: Vec<&str> = said.out.lines().skip_while(|line| !line.starts_with("RESOURCE")).collect();
     let first: Vec<&str> = table.iter().map(|line| line.split_whitespace().next().unwrap()).collect();
@@ -327,6 +357,8 @@ fn the_json_is_a_promise() {
         "run/block-drbd/claims/gone.json",
         r#"{"version":1,"resource":"gone","promoted":[7],"users":[]}"#,
     );
+    let window = r#"{"version":1,"resource":"r0","vm":"/vm/5","domid":5,"opened":1}"#;
+    machine.file("run/block-drbd/windows/r0.json", window);
     fs::remove_file(machine.path("proc/swaps")).unwrap();
     let document = json(&machine);
     assert_eq!(document["verdict"], "needs-somebody");
