@@ -7,6 +7,8 @@
 pub mod add;
 pub mod release;
 pub mod remove;
+#[cfg(test)]
+mod tests;
 pub mod window;
 
 use crate::event::VbdPath;

@@ -27,24 +27,20 @@ pub fn plan(facts: &Facts) -> Plan {
 
 /// What to do for a resource that an administrator has named, recorded or not.
 pub fn by_name(facts: &Facts) -> Plan {
-    let demotion = match (facts.claim.value(), facts.resource.value()) {
-        (Some(None), Some(Some(resource))) => unrecorded(facts, resource),
-        (Some(Some(claim)), Some(Some(resource))) if claim.promoted.is_empty() => {
-            let (mut steps, summary) = recorded(facts, claim);
-            // It was Primary before a guest got it, and nobody has it now.
-            match steps.is_empty() {
-                true => (steps, summary),
-                false => {
-                    let (demotions, summary) = unrecorded(facts, resource);
-                    steps.extend(demotions);
-                    (steps, summary)
-                }
-            }
-        }
-        (Some(Some(claim)), _) => recorded(facts, claim),
-        _ => (Vec::new(), "nothing is recorded".into()),
+    let (Some(claim), Some(Some(resource))) = (facts.claim.value(), facts.resource.value()) else {
+        return plan(facts);
     };
-    with_window(facts, demotion)
+    let Some(claim) = claim else { return with_window(facts, unrecorded(facts, resource)) };
+    let (mut steps, mut summary) = recorded(facts, claim);
+    // Nothing of it is ours to release: it was Primary before a guest got it.
+    if let [Step::Record { .. }] = steps[..] {
+        let (demotions, demoted) = unrecorded(facts, resource);
+        if !demotions.is_empty() {
+            steps.extend(demotions);
+            summary = demoted;
+        }
+    }
+    with_window(facts, (steps, summary))
 }
 
 fn with_window(facts: &Facts, (mut steps, summary): (Vec<Step>, String)) -> Plan {
