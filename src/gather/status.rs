@@ -11,6 +11,9 @@ use crate::host::own::Unusable;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 
+/// Where this program's records are.
+const RECORDS: &str = "/run/block-drbd";
+
 /// What is the same for every resource.
 struct Around {
     major: Known<u32>,
@@ -42,7 +45,10 @@ fn of_resource(host: &Host, around: &Around, name: String, resource: Option<Reso
     let users = Known::from(vbd::users(host, None, &no_backend, &known, &around.major, &around.vbds));
     let dated = claims::dated(host, &name);
     let claimed = dated.as_ref().ok().and_then(Option::as_ref).map(|dated| dated.written);
-    let claim: Record<Claim> = record(dated.map(|dated| dated.map(|dated| dated.record)));
+    let claim: Record<Claim> = match host.is_whole(RECORDS) {
+        true => record(dated.map(|dated| dated.map(|dated| dated.record))),
+        false => Record::Unknown(format!("{RECORDS} is not in the directory that stands for the machine")),
+    };
     let volumes = resource.iter().flat_map(|resource| &resource.volumes);
     let volumes = volumes.map(|volume| of_volume(host, around, &name, volume)).collect();
     let incoming = users.value().into_iter().flatten().filter_map(|user| incoming(host, user)).collect();
