@@ -109,7 +109,7 @@ fn urgency<'a>((state, resource): &(State, &'a ResourceStatus)) -> (State, &'a s
 }
 
 /// What a resource needs, and what could not be found out of it.
-fn judge(resource: &ResourceStatus, now: u64) -> (Vec<Need>, Vec<String>) {
+fn judge(resource: &ResourceStatus, now: u64) -> (Vec<Need>, BTreeSet<String>) {
     let (mut needs, mut unknown) = (Vec::new(), BTreeSet::new());
     needs.extend(resource.incoming.iter().filter_map(|incoming| left_behind(resource, incoming, now)));
     needs.extend(stuck(resource, now));
@@ -126,7 +126,7 @@ fn judge(resource: &ResourceStatus, now: u64) -> (Vec<Need>, Vec<String>) {
     if let Known::Unknown(why) = &resource.users {
         unknown.insert(format!("which guests have what: {why}"));
     }
-    (needs, unknown.into_iter().collect())
+    (needs, unknown)
 }
 
 /// A record that cannot be relied on needs somebody; one that cannot be read is not known.
