@@ -164,7 +164,7 @@ fn a_release_is_pending_and_then_stuck() {
     promoted(&machine);
     record(&machine, &[minor], "");
     status(&machine, 0, &["nobody: release pending for "]);
-    record_is_old(&machine, 59);
+    record_is_old(&machine, 20);
     status(&machine, 0, &["release pending for "]);
     record_is_old(&machine, 3700);
     let devices = format!("with: fuser -v /dev/drbd{minor}, and then run: block-drbd release r0\n");
