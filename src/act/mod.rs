@@ -8,7 +8,7 @@ mod flush;
 mod role;
 
 use crate::config::Settings;
-use crate::facts::Claim;
+use crate::facts::{Claim, Lone};
 use crate::handlers::{Plan, Step};
 use crate::host::{Deadline, Host};
 use anyhow::{Context, Result};
@@ -44,6 +44,7 @@ pub fn run(host: &mut Host, plan: &Plan, settings: &Settings, undo_by: Deadline)
 fn take(host: &mut Host, step: &Step, settings: &Settings, pending: &mut Option<String>) -> Result<()> {
     match step {
         Step::Record { after, .. } => record(host, after),
+        Step::RecordLone { resource, after, .. } => record_lone(host, resource, after.as_ref()),
         Step::Promote { resource, minor } => role::promote(host, resource, *minor),
         Step::ProveFlush { resource, device, within } => flush::prove(host, resource, *device, *within),
         Step::Attach { vbd, device } => attach::attach(host, vbd, *device, settings),
@@ -59,6 +60,7 @@ fn take(host: &mut Host, step: &Step, settings: &Settings, pending: &mut Option<
 fn name(step: &Step) -> &'static str {
     match step {
         Step::Record { .. } => "record",
+        Step::RecordLone { .. } => "lone",
         Step::Promote { .. } => "promote",
         Step::ProveFlush { .. } => "flush",
         Step::Attach { .. } => "attach",
@@ -85,6 +87,11 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
                     *pending = Some(format!("the record of {} is wrong: {error:#}", after.resource));
                 }
             }
+            Step::RecordLone { resource, before, .. } => {
+                if let Err(error) = record_lone(host, resource, before.as_ref()) {
+                    *pending = Some(format!("the record of {resource} without its peer is wrong: {error:#}"));
+                }
+            }
             Step::ProveFlush { .. } | Step::Attach { .. } | Step::Release { .. } | Step::Refuse { .. } => {}
         }
     }
@@ -108,6 +115,13 @@ fn record(host: &mut Host, claim: &Claim) -> Result<()> {
         return host.remove(&path);
     }
     let text = serde_json::to_string(claim).with_context(|| format!("writing {path}"))?;
+    host.write(&path, &text)
+}
+
+fn record_lone(host: &mut Host, resource: &str, lone: Option<&Lone>) -> Result<()> {
+    let path = Lone::path(resource);
+    let Some(lone) = lone else { return host.remove(&path) };
+    let text = serde_json::to_string(lone).with_context(|| format!("writing {path}"))?;
     host.write(&path, &text)
 }
 

@@ -7,12 +7,14 @@
 
 mod claim;
 mod drbd;
+mod lone;
 mod node;
 pub mod storage;
 mod xen;
 
 pub use claim::*;
 pub use drbd::*;
+pub use lone::*;
 pub use node::*;
 pub use xen::*;
 
@@ -77,6 +79,8 @@ pub struct Facts {
     pub holders: Known<Vec<String>>,
     /// What this program has recorded of the resource; `None` when nothing.
     pub claim: Known<Option<Claim>>,
+    /// What this node has written of the resource since it lost the peer; `None` when nothing is recorded.
+    pub lone: Known<Option<Lone>>,
     /// The block devices below the resource. A remove does not ask.
     pub devices: Devices,
     /// What each peer of the resource said of itself when it was last asked. A remove does not ask.

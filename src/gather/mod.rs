@@ -6,6 +6,7 @@
 pub mod claims;
 pub mod domu;
 pub mod drbd;
+pub mod lone;
 pub mod node;
 pub mod peers;
 pub mod probes;
@@ -18,9 +19,7 @@ pub mod vbd;
 use crate::config::Settings;
 use crate::event::{Action, Hotplug, VbdPath};
 use crate::facts::storage::Devices;
-use crate::facts::{
-    Backend, Connection, ConnectionState, FACTS_VERSION, Facts, Known, NodeFacts, Resource, Role,
-};
+use crate::facts::{Backend, Connection, FACTS_VERSION, Facts, Known, NodeFacts, Resource, Role};
 use crate::host::Host;
 use crate::target::Target;
 use anyhow::Result;
@@ -91,6 +90,10 @@ pub fn facts_of(
         Ok(target) => Known::from(claims::read(host, &target.resource)),
         Err(reason) => Known::Unknown(reason.clone()),
     };
+    let lone = match &target {
+        Ok(target) => Known::from(lone::read(host, &target.resource)),
+        Err(reason) => Known::Unknown(reason.clone()),
+    };
     Facts {
         node: node::not_asked(),
         now: host.now(),
@@ -104,6 +107,7 @@ pub fn facts_of(
         swap: not_asked(),
         holders: not_asked(),
         claim,
+        lone,
         devices: Devices::new(),
         peers: not_asked(),
         last_flush: not_asked(),
@@ -153,9 +157,8 @@ pub fn resource(host: &Host, name: &str) -> Result<Option<Resource>> {
     let resources = resources(host, Some(name), Purpose::Act)?;
     let mut resource = resources.into_iter().find(|resource| resource.name == name);
     // Only a peer that a rule will speak of needs its name: an add that goes well reads no files for it.
-    let in_order = |connection: &Connection| {
-        connection.state == ConnectionState::Connected && connection.peer_role == Role::Secondary
-    };
+    let in_order =
+        |connection: &Connection| connection.is_connected() && connection.peer_role == Role::Secondary;
     if let Some(resource) = &mut resource
         && !resource.connections.iter().all(in_order)
     {

@@ -1,6 +1,6 @@
 //! A guest wants a disk: claim, promote, prove the flush, attach. Or refuse.
 
-use super::{Plan, Step};
+use super::{Plan, Step, lone};
 use crate::config::Settings;
 use crate::event::VbdPath;
 use crate::facts::{Backend, Claim, Claimant, Facts, PhysicalDevice, Role, Volume};
@@ -46,7 +46,7 @@ fn attach(
     let mut after = before.clone().unwrap_or_else(|| Claim::new(&resource));
     after.users.retain(|user| is_live(facts, user));
     after.users.push(Claimant { domid: vbd.domid, devid: vbd.devid, minor: volume.minor });
-    let mut steps = Vec::new();
+    let mut steps: Vec<Step> = lone::step(facts, &[]).into_iter().collect();
     let promote = volume.role != Role::Primary;
     if promote && !after.promoted.contains(&volume.minor) {
         after.promoted.push(volume.minor);

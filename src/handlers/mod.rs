@@ -5,11 +5,12 @@
 //! line where `lib.rs` chooses.
 
 pub mod add;
+mod lone;
 pub mod release;
 pub mod remove;
 
 use crate::event::VbdPath;
-use crate::facts::{Claim, PhysicalDevice};
+use crate::facts::{Claim, Lone, PhysicalDevice};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -27,6 +28,17 @@ pub enum Step {
         before: Option<Claim>,
         /// What is to be recorded.
         after: Claim,
+    },
+    /// Records what this node has written since it lost the peer, so that the guest may start here
+    /// again without it. A step of its own, as it rests on what was gathered, not on what the
+    /// release finds. Undone by the record that was there.
+    RecordLone {
+        /// The resource.
+        resource: String,
+        /// What is recorded now.
+        before: Option<Lone>,
+        /// What is to be recorded; nothing when no volume was written alone.
+        after: Option<Lone>,
     },
     /// Makes one volume Primary, never by force. Undone by making it Secondary.
     Promote {

@@ -4,6 +4,7 @@
 //! default (all of them with --show-defaults). Keys that are not needed may be
 //! missing or new.
 
+use super::NO_DISK;
 use crate::facts::{
     Connection, DiskOptions, DiskState, Fencing, Known, OnIoError, OnNoData, PeerVolume, Protocol, Resource,
     Role, Source, Suspended, Volume, WriteOrdering,
@@ -53,6 +54,7 @@ struct Device {
     volume: u32,
     minor: u32,
     disk_state: Text,
+    quorum: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -158,6 +160,9 @@ fn resource(status: &Status, show: &Shown<Show>) -> Result<Resource> {
         suspended: suspended(status),
         write_ordering: write_ordering(status).into(),
         on_no_data: read(show, |show| choice(&show.options, "on-no-data-accessible", OnNoData::IoError)),
+        needs_quorum: read(show, |show| {
+            Ok(text(&show.options, "quorum")?.is_some_and(|quorum| quorum != "off"))
+        }),
         volumes: volumes.collect::<Result<_>>()?,
         connections: connections.collect::<Result<_>>()?,
     })
@@ -211,11 +216,17 @@ fn volume(device: &Device, role: &Role, shown: &Shown<ShowVolume>) -> Result<Vol
         backing_device,
         options: match attached {
             true => read(shown, disk_options),
-            false => Known::Unknown("no disk is attached".into()),
+            false => Known::Unknown(NO_DISK.into()),
         },
         data: not_looked_for(),
         meta: not_looked_for(),
+        quorum: quorum(device).into(),
+        generations: Known::Unknown("drbdsetup status does not tell them".into()),
     })
+}
+
+fn quorum(device: &Device) -> Result<bool> {
+    device.quorum.context("drbd/status.json does not tell whether there is quorum")
 }
 
 /// The defaults are those of DRBD 9 (drbd_limits.h).
