@@ -230,7 +230,8 @@ pub struct Resource {
     pub write_ordering: Known<WriteOrdering>,
     /// What is done when no data can be reached (RESOURCE_OPTS on_no_data).
     pub on_no_data: Known<OnNoData>,
-    /// Whether a promotion needs a quorum (9: RESOURCE_OPTS quorum is not off; 8.x has none).
+    /// Whether a promotion needs so many nodes that the others are too few for one
+    /// (9: RESOURCE_OPTS quorum; 8.x has none).
     #[serde(default = "untold")]
     pub needs_quorum: Known<bool>,
     /// Its volumes by number.
@@ -281,9 +282,11 @@ pub struct Volume {
 pub struct Generations {
     /// Of the data. Its lowest bit tells that this node is or was Primary with it
     /// (8.4: STATE_INFO uuids[UI_CURRENT]).
+    #[serde(with = "hex")]
     pub current_uuid: u64,
     /// Of the data when the peer was lost: the bitmap has what has changed since.
     /// 0: the peer has everything (8.4: STATE_INFO uuids[UI_BITMAP]).
+    #[serde(with = "hex")]
     pub bitmap_uuid: u64,
     /// `enum mdf_flag` (8.4: STATE_INFO disk_flags).
     pub disk_flags: u32,
@@ -294,6 +297,20 @@ impl Generations {
     /// sets the lowest bit, and a demotion clears it (drbd_nl.c, drbd_set_role).
     pub fn is_of(&self, current_uuid: u64) -> bool {
         self.current_uuid | 1 == current_uuid | 1
+    }
+}
+
+/// A generation as DRBD prints it: many readers of JSON keep only 53 bits of a number.
+mod hex {
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub fn serialize<S: Serializer>(uuid: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("{uuid:016X}"))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        u64::from_str_radix(&String::deserialize(deserializer)?, 16).map_err(D::Error::custom)
     }
 }
 

@@ -40,7 +40,7 @@ fn check(facts: &Facts) -> Judgement {
         DiskState::Inconsistent => refuse(
             message,
             format!(
-                "connect it to a peer that has all data with: drbdadm connect {name}, and let the resync finish; or start the guest there"
+                "start the guest where the disk is UpToDate, or let a resync bring the data here, see: drbdadm dstate {name}"
             ),
         ),
         DiskState::Outdated | DiskState::Consistent | DiskState::DUnknown | DiskState::Other(_) => {

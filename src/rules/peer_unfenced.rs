@@ -3,7 +3,9 @@
 //! cut, each of them would start the guest and write on its own.
 
 use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, refuse_while_connecting, unknown};
-use crate::facts::{Connection, ConnectionState, DiskState, Facts, Fencing, Known, Resource, Role, Volume};
+use crate::facts::{
+    Connection, ConnectionState, DiskState, Facts, Fencing, Known, Resource, Role, Source, Volume,
+};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -12,7 +14,7 @@ pub const RULE: Rule = Rule {
     severity: Severity::Refuse,
     lowering: Lowering::ForOneResource,
     reason: "a peer that is neither connected nor known to be outdated may be Primary too, or become so: without a fencing policy DRBD promotes both, and the data splits",
-    remedy: "bring the peer or the link to it back; for good, set disk { fencing resource-only; } with a fence-peer handler on both nodes; where there can be no fencing, lower the rule for this one resource",
+    remedy: "bring the peer or the link to it back; for good, set fencing resource-only with a fence-peer handler on both nodes; where there can be no fencing, lower the rule for this one resource",
     check: Check::Volume(check),
 };
 
@@ -20,7 +22,9 @@ fn check(facts: &Facts) -> Judgement {
     let (Some(Some(resource)), Some(volume)) = (facts.resource.value(), facts.volume()) else {
         return Judgement::Pass;
     };
-    if !would_be_promoted(volume) || has_quorum(resource, volume) || goes_on(facts, volume) {
+    // Where DRBD promotes only with quorum, the nodes out of sight have none; no-quorum speaks of this one.
+    let by_quorum = resource.needs_quorum == Known::Is(true);
+    if by_quorum || !would_be_promoted(volume) || goes_on(facts, volume) {
         return Judgement::Pass;
     }
     let unfenced = resource.connections.iter().filter(|connection| may_be_promoted(connection, volume));
@@ -32,11 +36,6 @@ fn check(facts: &Facts) -> Judgement {
 /// (drbd_state.c, is_valid_state), of which disk-state and diskless speak.
 fn would_be_promoted(volume: &Volume) -> bool {
     matches!(volume.disk, DiskState::UpToDate | DiskState::Consistent | DiskState::Other(_))
-}
-
-/// Whether DRBD has made certain that the nodes without a connection have no quorum.
-fn has_quorum(resource: &Resource, volume: &Volume) -> bool {
-    resource.needs_quorum == Known::Is(true) && volume.quorum == Known::Is(true)
 }
 
 /// Whether this node has written without the peer already, so that one more promotion adds no
@@ -58,7 +57,8 @@ fn may_be_promoted(connection: &Connection, volume: &Volume) -> bool {
 
 fn judge(facts: &Facts, resource: &Resource, connection: &Connection) -> Judgement {
     let (name, peer) = (&resource.name, &connection.peer);
-    let remedy = remedy(name, peer);
+    let connecting = is_connecting(&connection.state);
+    let remedy = remedy(resource, peer, connecting);
     let policy = format!("whether {peer}, which is not connected, is kept from being Primary too");
     match &connection.fencing {
         // DRBD asks the fence-peer handler, and promotes only if that has kept the peer from it.
@@ -79,7 +79,7 @@ fn judge(facts: &Facts, resource: &Resource, connection: &Connection) -> Judgeme
         "{name} is not connected to {peer} ({}), and nothing keeps {peer} from being Primary too{lone}",
         connection.state
     );
-    match is_connecting(&connection.state) {
+    match connecting {
         true => refuse_while_connecting(message, remedy),
         false => refuse(message, remedy),
     }
@@ -100,8 +100,15 @@ pub(super) fn is_connecting(state: &ConnectionState) -> bool {
     }
 }
 
-fn remedy(name: &str, peer: &str) -> String {
+fn remedy(resource: &Resource, peer: &str, connecting: bool) -> String {
+    let name = &resource.name;
+    // The policy has moved with DRBD 9.
+    let section = if resource.source == Source::Drbdsetup { "net" } else { "disk" };
+    let now = match connecting {
+        true => format!("bring {peer} back (there: drbdadm up {name}) or the link to it"),
+        false => format!("run: drbdadm connect {name}"),
+    };
     format!(
-        "bring {peer} back (there: drbdadm up {name}) or the link to it; for good, set disk {{ fencing resource-only; }} and a fence-peer handler for {name} on both nodes and run: drbdadm adjust {name}; where there can be no fencing, and whoever starts the guest makes sure that {peer} does not run it, write in /etc/xen/block-drbd.toml: [resources.\"{name}\".rules] peer-unfenced = {{ severity = \"warn\", reason = \"WHY\" }}"
+        "{now}; for good, set {section} {{ fencing resource-only; }} and a fence-peer handler for {name} on both nodes and run: drbdadm adjust {name}; where there can be no fencing, and whoever starts the guest makes sure that {peer} does not run it, write in /etc/xen/block-drbd.toml: [resources.\"{name}\".rules] peer-unfenced = {{ severity = \"warn\", reason = \"WHY\" }}"
     )
 }

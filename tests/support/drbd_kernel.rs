@@ -167,7 +167,7 @@ impl Volume {
     }
 
     /// What drbd_set_role does to the generations once the role has changed.
-    fn became(&mut self, primary: bool) {
+    pub fn became(&mut self, primary: bool) {
         self.role = if primary { 1 } else { 2 };
         match primary {
             false => self.current_uuid &= !1,

@@ -160,9 +160,7 @@ fn resource(status: &Status, show: &Shown<Show>) -> Result<Resource> {
         suspended: suspended(status),
         write_ordering: write_ordering(status).into(),
         on_no_data: read(show, |show| choice(&show.options, "on-no-data-accessible", OnNoData::IoError)),
-        needs_quorum: read(show, |show| {
-            Ok(text(&show.options, "quorum")?.is_some_and(|quorum| quorum != "off"))
-        }),
+        needs_quorum: read(show, |show| needs_quorum(&show.options, 1 + status.connections.len())),
         volumes: volumes.collect::<Result<_>>()?,
         connections: connections.collect::<Result<_>>()?,
     })
@@ -223,6 +221,18 @@ fn volume(device: &Device, role: &Role, shown: &Shown<ShowVolume>) -> Result<Vol
         quorum: quorum(device).into(),
         generations: Known::Unknown("drbdsetup status does not tell them".into()),
     })
+}
+
+/// `nodes` is how many the resource has.
+fn needs_quorum(options: &Options, nodes: usize) -> Result<bool> {
+    match text(options, "quorum")?.as_deref() {
+        None | Some("off") => Ok(false),
+        Some("majority" | "all") => Ok(true),
+        Some(number) => {
+            let number: usize = number.parse().context("quorum in drbd/show.json is no number")?;
+            Ok(number.saturating_mul(2) > nodes)
+        }
+    }
 }
 
 fn quorum(device: &Device) -> Result<bool> {

@@ -237,7 +237,19 @@ fn a_quorum_that_is_not_told_is_not_known() {
     assert_eq!(of(""), Known::Is(false));
     assert_eq!(of(r#""quorum": "off""#), Known::Is(false));
     assert_eq!(of(r#""quorum": "majority""#), Known::Is(true));
-    assert_eq!(of(r#""quorum": "2""#), Known::Is(true));
+    assert_eq!(of(r#""quorum": "all""#), Known::Is(true));
+    assert_eq!(of(r#""quorum": "1""#), Known::Is(true), "it has no peer");
+    let two = minimal("UpToDate", "").replace(
+        "\"connections\": []",
+        &format!(
+            "\"connections\": [{}]",
+            r#"
+        {"name": "b", "connection-state": "Connecting", "peer-role": "Unknown", "peer_devices": []}"#
+        ),
+    );
+    let of_two = |number: &str| one(&two, Ok(&shown(&format!("\"quorum\": \"{number}\"")))).needs_quorum;
+    assert_eq!((of_two("1"), of_two("2")), (Known::Is(false), Known::Is(true)), "each of both has 1");
+    assert!(matches!(of_two("many"), Known::Unknown(_)));
     let untold = one(&minimal("UpToDate", ""), Err("no"));
     assert_eq!(untold.needs_quorum, Known::Unknown("no".into()));
     let why = "drbd/status.json does not tell whether there is quorum";

@@ -170,10 +170,6 @@ fn disk(state: DiskState) -> impl Fn(&mut Facts) {
     move |facts| resource(facts).volumes[0].disk = state.clone()
 }
 
-fn connection(state: ConnectionState) -> impl Fn(&mut Facts) {
-    move |facts| resource(facts).connections[0].state = state.clone()
-}
-
 fn peer(role: Role) -> impl Fn(&mut Facts) {
     move |facts| resource(facts).connections[0].peer_role = role.clone()
 }
