@@ -701,3 +701,22 @@ fn a_record_without_the_peer_that_cannot_be_read_allows_nothing() {
     machine.guest_ends();
     assert_eq!(machine.call("add"), (0, String::new()), "what is known now stands in its place");
 }
+
+/// The peer may be Primary as well: then going on here would be a second writer.
+#[test]
+fn a_guest_that_may_live_on_with_the_peer_leaves_no_record_without_it() {
+    for (name, two_primaries) in [(Some("vm5--migratedaway"), false), (None, false), (Some("vm5"), true)] {
+        let machine = Machine::new();
+        machine.settings("connecting-seconds = 0\n");
+        assert_eq!(machine.call("add"), (0, String::new()));
+        machine.volume(drbd_kernel::Volume::lose_peer);
+        machine.drbd.with(|model| model.resources[0].two_primaries = two_primaries);
+        match name {
+            Some(name) => machine.xenstored.set("/local/domain/5/name", name),
+            None => machine.xenstored.remove("/local/domain/5/name"),
+        }
+        machine.guest_ends();
+        assert_eq!(machine.lone(), None, "{name:?}");
+        refused(&machine, 1, "[peer-unfenced]");
+    }
+}

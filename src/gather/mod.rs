@@ -4,6 +4,7 @@
 //! [`Known::Unknown`] with its reason.
 
 pub mod claims;
+pub mod domains;
 pub mod domu;
 pub mod drbd;
 pub mod lone;
@@ -15,6 +16,7 @@ pub mod storage;
 pub mod toolstack;
 pub mod usage;
 pub mod vbd;
+pub mod windows;
 
 use crate::config::Settings;
 use crate::event::{Action, Hotplug, VbdPath};
@@ -59,6 +61,7 @@ pub fn facts(host: &Host, event: &Hotplug, target: &Result<Target, String>, sett
         durability(host, &mut facts, settings);
         // It tries one itself: no earlier one counts.
         facts.last_flush = Known::Is(None);
+        facts.receiving = Known::from(toolstack::receives_migration(host));
     }
     facts
 }
@@ -75,6 +78,13 @@ pub fn dry_run(host: &Host, target: Target, resource: Known<Option<Resource>>, s
     facts
 }
 
+/// About a resource that no guest asks for now: what is recorded of it, and who uses it.
+pub fn of_resource(host: &Host, name: &str) -> Facts {
+    let target = Ok(Target { resource: name.into(), volume: None });
+    let no_backend = Known::Unknown("no backend is concerned".into());
+    facts_of(host, None, no_backend, target, Known::from(resource(host, name)))
+}
+
 /// What everybody asks for, whatever happens.
 pub fn facts_of(
     host: &Host,
@@ -86,13 +96,16 @@ pub fn facts_of(
     let major = Known::from(major(host));
     let vbds = Known::from(host.timed("sharing", || sharing::vbds(host)));
     let users = Known::from(vbd::users(host, vbd, &backend, &resource, &major, &vbds));
-    let claim = match &target {
-        Ok(target) => Known::from(claims::read(host, &target.resource)),
-        Err(reason) => Known::Unknown(reason.clone()),
-    };
-    let lone = match &target {
-        Ok(target) => Known::from(lone::read(host, &target.resource)),
-        Err(reason) => Known::Unknown(reason.clone()),
+    let (claim, lone, window) = match &target {
+        Ok(target) => (
+            Known::from(claims::read(host, &target.resource)),
+            Known::from(lone::read(host, &target.resource)),
+            Known::from(windows::read(host, &target.resource)),
+        ),
+        Err(reason) => {
+            let unknown = || reason.clone();
+            (Known::Unknown(unknown()), Known::Unknown(unknown()), Known::Unknown(unknown()))
+        }
     };
     Facts {
         node: node::not_asked(),
@@ -108,6 +121,8 @@ pub fn facts_of(
         holders: not_asked(),
         claim,
         lone,
+        window,
+        receiving: not_asked(),
         devices: Devices::new(),
         peers: not_asked(),
         last_flush: not_asked(),
