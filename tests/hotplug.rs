@@ -702,6 +702,20 @@ fn a_record_without_the_peer_that_cannot_be_read_allows_nothing() {
     assert_eq!(machine.call("add"), (0, String::new()), "what is known now stands in its place");
 }
 
+#[test]
+fn a_record_that_cannot_be_written_keeps_nothing_from_being_released() {
+    let machine = Machine::new();
+    machine.settings("connecting-seconds = 0\n");
+    assert_eq!(machine.call("add"), (0, String::new()));
+    machine.volume(drbd_kernel::Volume::lose_peer);
+    machine.file("run/block-drbd/lone", "a file in the place of the directory");
+    let (code, text) = machine.call("remove");
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("what r0 has written without its peer is not recorded"), "{text}");
+    assert_eq!(machine.role(), SECONDARY);
+    assert_eq!(machine.claim(), None);
+}
+
 /// The peer may be Primary as well: then going on here would be a second writer.
 #[test]
 fn a_guest_that_may_live_on_with_the_peer_leaves_no_record_without_it() {

@@ -47,12 +47,20 @@ fn take(host: &mut Host, step: &Step, settings: &Settings, pending: &mut Option<
     match step {
         Step::OpenWindow { window } => window::open(host, window),
         Step::Record { after, .. } => record(host, after),
-        Step::RecordLone { resource, after, .. } => record_lone(host, resource, after.as_ref()),
+        Step::RecordLone { resource, after, .. } => {
+            if let Err(error) = record_lone(host, resource, after.as_ref()) {
+                *pending = Some(format!(
+                    "what {resource} has written without its peer is not recorded ({error:#}): before the peer is back a guest may be refused"
+                ));
+            }
+            Ok(())
+        }
         Step::Promote { resource, minor } => role::promote(host, resource, *minor),
         Step::ProveFlush { resource, device, within } => flush::prove(host, resource, *device, *within),
         Step::Attach { vbd, device } => attach::attach(host, vbd, *device, settings),
         Step::Release { claim, hand_over } => {
-            *pending = release(host, claim, *hand_over)?;
+            let left = release(host, claim, *hand_over)?;
+            *pending = left.or(pending.take());
             Ok(())
         }
         Step::CloseWindow { resource, alone, hand_over } => {

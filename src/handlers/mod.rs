@@ -38,7 +38,8 @@ pub enum Step {
     },
     /// Records what this node has written since it lost the peer, so that the guest may start here
     /// again without it. A step of its own, as it rests on what was gathered, not on what the
-    /// release finds. Undone by the record that was there.
+    /// release finds. Where it fails nothing else does: without a record less is allowed. Undone by
+    /// the record that was there.
     RecordLone {
         /// The resource.
         resource: String,

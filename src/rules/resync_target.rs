@@ -11,7 +11,7 @@ pub const RULE: Rule = Rule {
     severity: Severity::Refuse,
     lowering: Lowering::Anywhere,
     reason: "a guest on a disk that is still being resynced reads from the peer what is not here yet, and sees I/O errors, or freezes, when the link or the peer fails",
-    remedy: "wait until the resync is finished, see: cat /proc/drbd; or start the guest on the peer",
+    remedy: "wait until the resync is finished, see: drbdadm status RESOURCE; or start the guest on the peer",
     check: Check::Volume(check),
 };
 
@@ -34,7 +34,7 @@ fn check(facts: &Facts) -> Judgement {
     // After a short absence it takes seconds.
     refuse_while_connecting(
         message,
-        format!("wait until it is finished, see: cat /proc/drbd; or start the guest on {peer}"),
+        format!("wait until it is finished, see: drbdadm status {name}; or start the guest on {peer}"),
     )
 }
 
