@@ -1,7 +1,7 @@
 //! A release that somebody asks for: of what this program promoted and nobody uses any more,
 //! and, by its name, of what is Primary without a record.
 
-use super::{Plan, Step, add, window};
+use super::{Plan, Step, add, lone, window};
 use crate::facts::{Claim, Facts, Known, Resource, Role};
 
 /// Why nothing may be demoted of the resource of `facts`, which was `named` by an administrator
@@ -65,8 +65,8 @@ fn recorded(facts: &Facts, claim: &Claim) -> (Vec<Step>, String) {
     match after.promoted.is_empty() {
         true => (vec![record], format!("the record of {name} is removed: there is nothing of it to release")),
         false => {
-            let release = Step::Release { claim: after, hand_over: false };
-            (vec![record, release], format!("{name} is released"))
+            let steps = [record].into_iter().chain(steps_of(facts, after, false)).collect();
+            (steps, format!("{name} is released"))
         }
     }
 }
@@ -89,4 +89,10 @@ fn unrecorded(facts: &Facts, resource: &Resource) -> (Vec<Step>, String) {
 
 fn has(resource: &Resource, minor: u32) -> bool {
     resource.volumes.iter().any(|volume| volume.minor == minor)
+}
+
+/// Makes what `claim` has promoted Secondary; `hand_over` as of [`Step::Release`].
+pub(super) fn steps_of(facts: &Facts, claim: Claim, hand_over: bool) -> impl Iterator<Item = Step> {
+    let lone = lone::step(facts, &claim.promoted);
+    lone.into_iter().chain([Step::Release { claim, hand_over }])
 }
