@@ -2,7 +2,9 @@
 
 #![allow(dead_code, clippy::disallowed_methods, clippy::unwrap_used)]
 
+use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, umask};
+use nix::unistd::Pid;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -29,6 +31,21 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        end_releases(&self.0);
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A detached release outlives the program that it was started by, and would make the
+/// directory again.
+fn end_releases(root: &Path) {
+    let argument = format!("--sysroot\0{}\0release\0", root.display());
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        let name = process.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        let arguments = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        if String::from_utf8_lossy(&arguments).contains(&argument) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
     }
 }
