@@ -13,13 +13,16 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 pub struct Place(PathBuf);
 
 impl Place {
-    /// A new empty one. Its path is short: a socket in it must fit into 108 bytes.
+    /// A new empty one, in memory where there is such a place: ext4 looks long for an inode that
+    /// was not deleted just now. Its path is short: a socket in it must fit into 108 bytes.
     pub fn new() -> Place {
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         // What others may write into is not believed: not the tests' own files either.
         umask(Mode::S_IWGRP | Mode::S_IWOTH);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("block-drbd-{}-{count}", std::process::id());
-        let path = std::env::temp_dir().join(name);
+        let path = parent.join(name);
         std::fs::create_dir(&path).unwrap();
         Place(path)
     }
@@ -38,7 +41,7 @@ impl Drop for Place {
 
 /// A detached release outlives the program that it was started by, and would make the
 /// directory again.
-fn end_releases(root: &Path) {
+pub fn end_releases(root: &Path) {
     let argument = format!("--sysroot\0{}\0release\0", root.display());
     for process in std::fs::read_dir("/proc").unwrap().flatten() {
         let name = process.file_name();
