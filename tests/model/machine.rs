@@ -1,0 +1,243 @@
+//! What our program sees of the world, and what it makes of that: the real rules and handlers.
+//!
+//! A call sees a [`View`] and nothing else. The view becomes the `Facts` of a recorded machine with
+//! the view's values in their places; `rules` and `handlers` do the rest. What they answered to a
+//! view is remembered, as they know nothing else.
+
+use crate::drbd::{Disk, Link};
+use crate::mutant::Mutant;
+use crate::place::Place;
+use crate::recorded;
+use crate::world::{Call, ClaimId, Device, Node, Phase, PlanId};
+use block_drbd::config::Settings;
+use block_drbd::event::VbdPath;
+use block_drbd::facts::{
+    Backend, Claim, Connection, ConnectionState, DiskState, Facts, Known, PhysicalDevice,
+    ReplicationState, Resource, Role, User,
+};
+use block_drbd::gather::{self, drbd::Purpose};
+use block_drbd::handlers::{Plan, add, release, remove};
+use block_drbd::host::{Deadline, Host, xenstore};
+use block_drbd::rules;
+use block_drbd::target::Target;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+const RESOURCE: &str = "drbdvm";
+const RECORDED: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/drbd8.4-02-connected-secondary-secondary-uptodate");
+const DEVID: u32 = 51712;
+
+/// Everything that a call can find out, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct View {
+    pub call: Call,
+    /// Its own backend directory, where there is one.
+    backend: Option<(Phase, Device)>,
+    primary: bool,
+    disk: Disk,
+    link: Link,
+    peer_primary: bool,
+    peer_disk: Disk,
+    two_primaries: bool,
+    claim: Option<ClaimId>,
+    /// The other domains with the device, and whether each is dying.
+    users: Vec<(u8, bool)>,
+}
+
+/// What the program makes of a view.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    pub plan: PlanId,
+    /// Whether no rule stands against an add.
+    pub allows: bool,
+}
+
+/// The program, and the machine that it runs on.
+pub struct Machine {
+    facts: Facts,
+    settings: Settings,
+    pub mutant: Option<Mutant>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    answers: HashMap<View, Answer>,
+    plans: Vec<Arc<Plan>>,
+    claims: Vec<Claim>,
+}
+
+impl View {
+    pub fn new(node: &Node, call: Call) -> View {
+        let own = match call {
+            Call::Add(domid) | Call::Remove(domid) => Some(domid),
+            Call::Release => None,
+        };
+        let backend = own.and_then(|domid| node.domain(domid)).filter(|own| own.phase != Phase::Gone);
+        let others = node.domains.iter().filter(|domain| Some(domain.domid) != own && domain.is_user());
+        let drbd = &node.drbd;
+        View {
+            call,
+            backend: backend.map(|own| (own.phase, own.device)),
+            primary: drbd.primary,
+            disk: drbd.disk,
+            link: drbd.link,
+            peer_primary: drbd.peer_primary,
+            peer_disk: drbd.peer_disk,
+            two_primaries: drbd.two_primaries,
+            claim: node.claim,
+            users: others.map(|other| (other.domid, other.phase == Phase::Dying)).collect(),
+        }
+    }
+}
+
+impl Machine {
+    /// A host as it was recorded: connected, UpToDate, its flushes sound.
+    pub fn recorded(mutant: Option<Mutant>) -> Machine {
+        let place = Place::new();
+        recorded::build(Path::new(RECORDED), "a", place.path());
+        let deadline = Deadline::after(Duration::from_secs(60));
+        let host = Host::new(place.path(), xenstore::Named::default(), deadline);
+        let resource = gather::resources(&host, Some(RESOURCE), Purpose::Look);
+        let resource = Known::from(resource.map(|resources| resources.into_iter().next()));
+        let target = Target::parse(RESOURCE.as_bytes()).unwrap();
+        let settings = Settings::default();
+        let facts = gather::dry_run(&host, target, resource, &settings);
+        Machine { facts, settings, mutant, memory: Mutex::default() }
+    }
+
+    /// What the program makes of a view.
+    pub fn ask(&self, view: &View) -> Answer {
+        if let Some(answer) = self.memory().answers.get(view) {
+            return *answer;
+        }
+        let facts = self.facts(view);
+        let mut verdict = rules::evaluate(&facts, &self.settings);
+        if let Some(Mutant::WithoutRule(rule)) = self.mutant {
+            verdict.findings.retain(|finding| finding.rule != rule);
+        }
+        let plan = match view.call {
+            Call::Add(domid) => add::plan(&path(domid), &facts, &verdict, &self.settings),
+            Call::Remove(domid) => remove::plan(&path(domid), &facts),
+            Call::Release => release::plan(&facts),
+        };
+        let plan = self.mutant.map_or(plan.clone(), |mutant| mutant.change(plan));
+        let mut memory = self.memory();
+        let number = memory.plans.iter().position(|other| **other == plan);
+        let number = number.unwrap_or(memory.plans.len());
+        if number == memory.plans.len() {
+            memory.plans.push(Arc::new(plan));
+        }
+        let answer = Answer { plan: PlanId(number as u16), allows: verdict.allows() };
+        memory.answers.insert(view.clone(), answer);
+        answer
+    }
+
+    pub fn plan(&self, id: PlanId) -> Arc<Plan> {
+        Arc::clone(&self.memory().plans[usize::from(id.0)])
+    }
+
+    pub fn claim(&self, id: ClaimId) -> Claim {
+        self.memory().claims[usize::from(id.0)].clone()
+    }
+
+    /// What writing a record leaves: an empty one is removed.
+    pub fn record(&self, claim: &Claim) -> Option<ClaimId> {
+        if claim.is_empty() {
+            return None;
+        }
+        let claims = &mut self.memory().claims;
+        let number = claims.iter().position(|other| other == claim).unwrap_or(claims.len());
+        if number == claims.len() {
+            claims.push(claim.clone());
+        }
+        Some(ClaimId(number as u16))
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap()
+    }
+
+    fn facts(&self, view: &View) -> Facts {
+        let mut facts = self.facts.clone();
+        let Known::Is(Some(resource)) = &mut facts.resource else { panic!("{:?}", facts.resource) };
+        show(resource, view);
+        let minor = resource.volumes[0].minor;
+        let device = PhysicalDevice { major: *facts.major.value().unwrap(), minor };
+        facts.backend = match view.call {
+            Call::Release => Known::Unknown("no backend is concerned".into()),
+            Call::Add(domid) | Call::Remove(domid) => {
+                Known::Is(view.backend.map(|(phase, given)| Backend {
+                    params: RESOURCE.into(),
+                    state: if phase == Phase::Dying { "6".into() } else { "2".into() },
+                    physical_device: (given != Device::Nothing).then_some(device),
+                    guest: Some(format!("guest{domid}")),
+                    vm: Some(format!("/vm/{domid}")),
+                }))
+            }
+        };
+        let blind = self.mutant.is_some_and(|mutant| mutant.is_blind(view.call));
+        let seen = view.users.iter().filter(|_| !blind);
+        facts.users = Known::Is(seen.map(|(domid, dying)| user(*domid, minor, *dying)).collect());
+        facts.claim = Known::Is(view.claim.map(|id| self.claim(id)));
+        facts
+    }
+}
+
+/// Puts the states of the view into a resource that was recorded connected.
+fn show(resource: &mut Resource, view: &View) {
+    let role = |primary| if primary { Role::Primary } else { Role::Secondary };
+    resource.role = role(view.primary);
+    resource.volumes[0].role = role(view.primary);
+    resource.volumes[0].disk = disk(view.disk);
+    let Connection { state, peer_role, protocol, two_primaries, peer_volumes, .. } =
+        &mut resource.connections[0];
+    *two_primaries = Known::Is(view.two_primaries);
+    *peer_role = role(view.peer_primary);
+    *state = match view.link {
+        Link::Connected => ConnectionState::Connected,
+        Link::Connecting => ConnectionState::Connecting,
+        Link::StandAlone => ConnectionState::StandAlone,
+    };
+    if view.link != Link::Connected {
+        *peer_role = Role::Unknown;
+    }
+    if view.link == Link::StandAlone {
+        *protocol = Known::Unknown("it is not connected".into());
+        *two_primaries = Known::Unknown("it is not connected".into());
+    }
+    peer_volumes[0].disk = disk(view.peer_disk);
+    peer_volumes[0].replication = match (view.link, view.disk, view.peer_disk) {
+        (Link::Connected, Disk::Inconsistent, _) => ReplicationState::SyncTarget,
+        (Link::Connected, _, Disk::Inconsistent) => ReplicationState::SyncSource,
+        (Link::Connected, ..) => ReplicationState::Established,
+        _ => ReplicationState::Off,
+    };
+}
+
+fn disk(disk: Disk) -> DiskState {
+    match disk {
+        Disk::UpToDate => DiskState::UpToDate,
+        Disk::Inconsistent => DiskState::Inconsistent,
+        Disk::Unknown => DiskState::DUnknown,
+    }
+}
+
+fn user(domid: u8, minor: u32, dying: bool) -> User {
+    User {
+        domid: domid.into(),
+        devid: DEVID,
+        minor,
+        guest: Some(format!("guest{domid}")),
+        live: !dying,
+        leaving: dying,
+        same_guest: false,
+    }
+}
+
+fn path(domid: u8) -> VbdPath {
+    VbdPath::parse(&format!("backend/vbd/{domid}/{DEVID}")).unwrap()
+}

@@ -1,0 +1,53 @@
+//! What must hold in every state that can be reached.
+//!
+//! What must happen eventually is told of the states in which nothing happens any more by itself:
+//! there everything that is certain has happened, whatever the order.
+
+use crate::drbd::{Ahead, Disk, Link};
+use crate::explore::Explored;
+use crate::world::World;
+use stateright::Property;
+
+pub fn all() -> Vec<Property<Explored>> {
+    vec![
+        Property::always("one writer", one_writer),
+        Property::always("no guest on old or mixed data", newest_data),
+        Property::always("no Primary of ours without a record", recorded),
+        Property::always("no guest loses its disk to a release", |_, world: &World| !world.robbed),
+        Property::always("what nobody uses is released", released),
+        Property::always("a healthy pair gives a guest its disk", starts),
+    ]
+}
+
+fn one_writer(_: &Explored, world: &World) -> bool {
+    let domains = world.nodes.iter().flat_map(|node| &node.domains);
+    domains.filter(|domain| domain.writes()).count() <= 1
+}
+
+/// A guest sees every write that a guest was told is done.
+fn newest_data(_: &Explored, world: &World) -> bool {
+    let [a, b] = &world.nodes;
+    [(a, b), (b, a)].into_iter().filter(|(node, _)| node.writes()).all(|(node, peer)| match node.drbd.disk {
+        Disk::UpToDate => peer.drbd.ahead != Ahead::Data,
+        _ => node.drbd.link == Link::Connected,
+    })
+}
+
+fn recorded(_: &Explored, world: &World) -> bool {
+    world.nodes.iter().all(|node| !node.drbd.ours || node.claim.is_some())
+}
+
+fn released(explored: &Explored, world: &World) -> bool {
+    !explored.is_at_rest(world)
+        || world.nodes.iter().all(|node| {
+            let used = node.domains.iter().any(|domain| domain.is_live_user());
+            used || (!node.drbd.ours && node.claim.is_none())
+        })
+}
+
+/// On either node, unless a guest is there already or the resource is Primary on the other.
+fn starts(explored: &Explored, world: &World) -> bool {
+    let free = || world.nodes.iter().all(|node| node.domains.is_empty() && !node.drbd.primary);
+    let starts = || (0..2).all(|n| explored.would_start(world, n));
+    !explored.is_healthy(world) || !free() || !explored.is_at_rest(world) || starts()
+}

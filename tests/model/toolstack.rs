@@ -1,0 +1,110 @@
+//! xl and blkback: domains come and go, and call our program.
+
+use crate::drbd;
+use crate::world::{Call, Device, Domain, Node, Phase, World};
+
+/// No more domains than these share a host.
+const DOMAINS: usize = 2;
+
+pub fn can_create(world: &World, n: usize) -> bool {
+    world.left.creates > 0 && world.nodes[n].up && world.nodes[n].domains.len() < DOMAINS
+}
+
+/// `xl create`, until it has started the hotplug script.
+pub fn create(world: &mut World, n: usize) {
+    world.left.creates -= 1;
+    let domid = world.next_domid;
+    world.next_domid += 1;
+    let domain = Domain { domid, phase: Phase::Creating, device: Device::Nothing };
+    world.nodes[n].domains.push(domain);
+    world.nodes[n].start(Call::Add(domid));
+}
+
+/// What xl makes of the end of our program.
+pub fn ended(node: &mut Node, call: Call, success: bool) {
+    node.processes.retain(|process| process.call != call);
+    match call {
+        Call::Add(domid) => {
+            let creating =
+                |domain: &&mut Domain| domain.domid == domid && domain.phase == Phase::Creating;
+            match (node.domains.iter_mut().find(creating), success) {
+                (Some(domain), true) => domain.phase = Phase::Ready,
+                (Some(_), false) => destroy(node, domid),
+                (None, _) => {}
+            }
+        }
+        Call::Remove(domid) => forget(node, domid),
+        Call::Release => {}
+    }
+}
+
+/// The domain dies, and `remove` is run for its disk.
+pub fn destroy(node: &mut Node, domid: u8) {
+    if let Some(domain) = node.domain_mut(domid) {
+        domain.phase = Phase::Dying;
+        node.start(Call::Remove(domid));
+    }
+}
+
+/// xl removes the backend directory.
+pub fn forget(node: &mut Node, domid: u8) {
+    if let Some(domain) = node.domain_mut(domid) {
+        domain.phase = Phase::Gone;
+    }
+    node.domains.retain(|domain| domain.phase != Phase::Gone || domain.device == Device::Open);
+}
+
+/// xenwatch opens what it was given: not before it gets round to it.
+pub fn opens(node: &mut Node, domid: u8) {
+    let primary = node.drbd.primary;
+    if let Some(domain) = node.domain_mut(domid) {
+        domain.device = if primary { Device::Open } else { Device::Closed };
+    }
+}
+
+/// blkback closes the device of a dead domain: not before its last I/O has ended.
+pub fn closes(node: &mut Node, domid: u8) {
+    if let Some(domain) = node.domain_mut(domid) {
+        domain.device = Device::Closed;
+    }
+    node.domains.retain(|domain| domain.phase != Phase::Gone || domain.device == Device::Open);
+}
+
+/// The node loses its power: what it had in memory is gone.
+pub fn crash(world: &mut World, n: usize) {
+    let drbd = world.nodes[n].drbd.booted(world.two_primaries);
+    world.nodes[n] = Node { up: false, ..Node::new(drbd) };
+}
+
+pub fn boot(world: &mut World, n: usize) {
+    world.nodes[n].up = true;
+}
+
+/// What an administrator types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    Primary,
+    Secondary,
+    Disconnect,
+    Connect,
+}
+
+/// Runs it; false where nothing can come of it.
+pub fn by_hand(world: &mut World, n: usize, command: Command) -> bool {
+    let before = world.nodes[n].drbd;
+    match command {
+        Command::Primary => drbd::answers(world, n) && drbd::promote(world, n) == drbd::Reply::Done,
+        Command::Secondary => drbd::demote(world, n) == drbd::Reply::Done,
+        Command::Disconnect => {
+            world.nodes[n].drbd.link = drbd::Link::StandAlone;
+            true
+        }
+        Command::Connect => {
+            if before.link == drbd::Link::StandAlone {
+                world.nodes[n].drbd.link = drbd::Link::Connecting;
+            }
+            true
+        }
+    };
+    world.nodes[n].drbd != before
+}

@@ -1,0 +1,181 @@
+//! The state of the two hosts, as small as it can be and still go wrong.
+//!
+//! Plain data: what may happen to it stands in `drbd`, `toolstack` and `program`.
+
+use crate::drbd::Drbd;
+
+/// Two hosts, the cable between them, and what may still happen to them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct World {
+    pub nodes: [Node; 2],
+    /// Whether the network between the nodes carries anything.
+    pub cable: bool,
+    pub left: Left,
+    /// The number of the next domain.
+    pub next_domid: u8,
+    /// Whether drbd.conf of both nodes allows two Primaries.
+    pub two_primaries: bool,
+    /// Ghost: whether the program has taken the role from under a guest that had the device.
+    pub robbed: bool,
+}
+
+/// How often what is not certain to happen may still happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Left {
+    /// Guests created.
+    pub creates: u8,
+    /// Processes killed, nodes without power, cuts of the cable, failed flushes.
+    pub faults: u8,
+    /// drbdadm commands by hand.
+    pub hands: u8,
+}
+
+/// A host. What it loses with its power is at its [`Node::new`] value while it is off.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Node {
+    pub up: bool,
+    pub drbd: Drbd,
+    /// The record in /run/block-drbd/claims.
+    pub claim: Option<ClaimId>,
+    /// In the order in which they were created.
+    pub domains: Vec<Domain>,
+    /// Runs of our program, at most one of a [`Call`].
+    pub processes: Vec<Process>,
+}
+
+/// A claim, by its place in the model's table of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClaimId(pub u16);
+
+/// A plan, by its place in the model's table of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PlanId(pub u16);
+
+/// A guest with one disk on the resource.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Domain {
+    pub domid: u8,
+    pub phase: Phase,
+    pub device: Device,
+}
+
+/// What xl has done with a domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// The backend is in state 2, `add` runs.
+    Creating,
+    /// `add` was successful, the domain is still paused.
+    Ready,
+    Running,
+    /// It is dead, `online` is 0 and the backend in state 6; `remove` runs.
+    Dying,
+    /// The backend directory is gone, blkback still has the device open.
+    Gone,
+}
+
+/// What blkback has of the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Device {
+    /// `physical-device` is not written.
+    Nothing,
+    /// It is written, and xenwatch has not opened the device yet.
+    Given,
+    Open,
+    /// It could not be opened, or is closed again.
+    Closed,
+}
+
+/// What our program was started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Call {
+    Add(u8),
+    Remove(u8),
+    /// The detached release, which tries again until it is done.
+    Release,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Process {
+    pub call: Call,
+    pub stage: Stage,
+}
+
+/// What a process does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Takes the resource's lock.
+    Lock,
+    /// Gathers, judges, plans.
+    Judge,
+    /// Takes part `part` of step `step`; `left` when an earlier part has left something undone.
+    Act { plan: PlanId, step: u8, part: u8, left: bool },
+    /// Undoes step `step`; `primary` when a demotion has failed before.
+    Undo { plan: PlanId, step: u8, primary: bool },
+}
+
+impl World {
+    /// Both nodes up, connected and UpToDate, nobody on them.
+    pub fn new(left: Left, two_primaries: bool) -> World {
+        let node = Node::new(Drbd::healthy(two_primaries));
+        World { nodes: [node.clone(), node], cable: true, left, next_domid: 1, two_primaries, robbed: false }
+    }
+
+    /// Whether the nodes' DRBDs can hear each other.
+    pub fn reach(&self) -> bool {
+        self.cable && self.nodes.iter().all(|node| node.up)
+    }
+}
+
+impl Node {
+    /// A node that has just booted.
+    pub fn new(drbd: Drbd) -> Node {
+        Node { up: true, drbd, claim: None, domains: Vec::new(), processes: Vec::new() }
+    }
+
+    /// Whether blkback has the device open for anybody: DRBD's open count.
+    pub fn is_open(&self) -> bool {
+        self.domains.iter().any(|domain| domain.device == Device::Open)
+    }
+
+    /// Whether a guest writes here.
+    pub fn writes(&self) -> bool {
+        self.domains.iter().any(Domain::writes)
+    }
+
+    pub fn domain(&self, domid: u8) -> Option<&Domain> {
+        self.domains.iter().find(|domain| domain.domid == domid)
+    }
+
+    pub fn domain_mut(&mut self, domid: u8) -> Option<&mut Domain> {
+        self.domains.iter_mut().find(|domain| domain.domid == domid)
+    }
+
+    /// Starts our program, unless it runs for that already.
+    pub fn start(&mut self, call: Call) {
+        if !self.processes.iter().any(|process| process.call == call) {
+            self.processes.push(Process { call, stage: Stage::Lock });
+        }
+    }
+
+    /// Whether a process has the resource's lock.
+    pub fn is_locked(&self) -> bool {
+        self.processes.iter().any(|process| process.stage != Stage::Lock)
+    }
+}
+
+impl Domain {
+    /// Whether the guest runs on the device.
+    pub fn writes(&self) -> bool {
+        self.phase == Phase::Running && self.device == Device::Open
+    }
+
+    /// Whether xenstore shows it with a device: one of the program's `users`.
+    pub fn is_user(&self) -> bool {
+        self.device != Device::Nothing && self.phase != Phase::Gone
+    }
+
+    /// Whether the device is its own and it is not on its way out.
+    pub fn is_live_user(&self) -> bool {
+        self.is_user() && self.phase != Phase::Dying
+    }
+}
