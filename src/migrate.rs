@@ -7,7 +7,7 @@
 use crate::act;
 use crate::config::Settings;
 use crate::facts::{Known, PeerAnswer, Resource, Role};
-use crate::gather::domains::{self, Domain};
+use crate::gather::domains::{self, Disk, Domain};
 use crate::gather::drbd::Purpose;
 use crate::handlers::{Plan, Step};
 use crate::host::{Deadline, Host, lock, output, program};
@@ -15,6 +15,7 @@ use crate::rules::{self, Group, Judgement, Severity, incoming};
 use crate::target::Target;
 use crate::{gather, hotplug, report};
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use std::path::Path;
 use std::time::Duration;
 
 /// How long both hosts may be asked.
@@ -40,7 +41,9 @@ pub fn run(host: &mut Host, request: &Request, settings: &Settings) -> Result<i3
         plain(word).map_err(|error| (2, error))?;
     }
     host.set_deadline(Deadline::after(PATIENCE));
-    let (domain, resources) = look(host, request).map_err(|error| (3, error))?;
+    let domain = find(host, request).map_err(|error| (3, error))?;
+    let resources = resources(host).map_err(|error| (3, error))?;
+    let resources = replicated(&domain, resources, &request.to).map_err(|error| (1, error))?;
     for resource in &resources {
         leaves(resource).map_err(|error| (1, error))?;
         arrives(host, resource, request, settings).map_err(|error| (1, error))?;
@@ -49,8 +52,8 @@ pub fn run(host: &mut Host, request: &Request, settings: &Settings) -> Result<i3
     output::say(&format!("{} moves to {} with {}", domain.name, request.to, names.join(", ")));
     let moved = program::run_for_the_user(&xl(request, &domain)).map_err(|error| (3, error))?;
     host.set_deadline(Deadline::after(CLOSING).despite_signals());
-    for resource in resources.iter().filter(|resource| !always_two(resource)) {
-        closed(host, &resource.name, settings).map_err(|error| (4, error))?;
+    for resource in &resources {
+        over(host, resource, moved, settings).map_err(|error| (4, error))?;
     }
     tell(request, &domain, &names, moved)
 }
@@ -64,33 +67,33 @@ fn plain(word: &str) -> Result<()> {
     Ok(())
 }
 
-/// The guest, and the resources of its disks: all of them, or it does not move.
-fn look(host: &Host, request: &Request) -> Result<(Domain, Vec<Resource>)> {
+fn find(host: &Host, request: &Request) -> Result<Domain> {
     let missing = || format!("there is no guest {} on this host, see: xl list", request.domain);
-    let domain = domains::find(host, &request.domain)?.with_context(missing)?;
+    domains::find(host, &request.domain)?.with_context(missing)
+}
+
+fn resources(host: &Host) -> Result<Vec<Resource>> {
     let mut resources = gather::resources(host, None, Purpose::Act)?;
     gather::name_peers(host, &mut resources);
-    let major = gather::major(host)?;
+    Ok(resources)
+}
+
+/// The resources of the guest's disks: of all of them, or it does not move.
+fn replicated(domain: &Domain, mut resources: Vec<Resource>, to: &str) -> Result<Vec<Resource>> {
+    let has = |resource: &Resource, disk: &Disk| {
+        resource.volumes.iter().any(|volume| Some(volume.minor) == disk.drbd_minor)
+    };
     for disk in &domain.disks {
-        let ours = disk.device.filter(|device| device.major == major).is_some_and(|device| {
-            let mut volumes = resources.iter().flat_map(|resource| &resource.volumes);
-            volumes.any(|volume| volume.minor == device.minor)
-        });
         ensure!(
-            ours,
-            "{} has the disk {} ({}), which is not replicated and would not be there on {}; detach it or give it a DRBD resource",
+            resources.iter().any(|resource| has(resource, disk)),
+            "{} has the disk {} ({}), which is not replicated and would not be there on {to}; detach it or give it a DRBD resource",
             domain.name,
             disk.name,
-            disk.params,
-            request.to
+            report::one_line(&disk.params)
         );
     }
-    let used = |resource: &Resource| {
-        let minors = domain.disks.iter().filter_map(|disk| disk.device).map(|device| device.minor);
-        minors.into_iter().any(|minor| resource.volumes.iter().any(|volume| volume.minor == minor))
-    };
-    resources.retain(used);
-    Ok((domain, resources))
+    resources.retain(|resource| domain.disks.iter().any(|disk| has(resource, disk)));
+    Ok(resources)
 }
 
 /// What this host says of it.
@@ -116,7 +119,8 @@ fn leaves(resource: &Resource) -> Result<()> {
 /// What the other host says of it, where the settings say how it is asked.
 fn arrives(host: &Host, resource: &Resource, request: &Request, settings: &Settings) -> Result<()> {
     let to = &request.to;
-    let Some(how) = settings.peers().get(to) else {
+    // The settings of a directory that somebody sent must not run a program here.
+    let Some(how) = settings.peers().get(to).filter(|_| host.root() == Path::new("/")) else {
         let line = format!("{to} is not asked beforehand: the settings have no [peers.{to}]");
         output::say(&report::one_line(&line));
         return Ok(());
@@ -178,26 +182,41 @@ fn tell(
     ))
 }
 
-/// Waits until the resource allows one Primary only, closing the window itself where it can.
-fn closed(host: &mut Host, name: &str, settings: &Settings) -> Result<()> {
-    let close = Step::CloseWindow { resource: name.into(), alone: true, hand_over: false };
-    let plan = Plan { steps: vec![close], summary: String::new() };
+/// Waits until the resource is let go here, if the guest has moved, and allows one Primary only;
+/// closes the window itself where it can.
+fn over(host: &mut Host, resource: &Resource, moved: bool, settings: &Settings) -> Result<()> {
+    let name = &resource.name;
     loop {
-        let by = host.deadline();
-        let outcome = {
-            let _lock = lock::take(host, &hotplug::lock_path(name))?;
-            act::run(host, &plan, settings, by)
-        };
-        let why = match (outcome.failure, outcome.pending) {
-            (None, None) => return Ok(()),
-            (Some(error), _) => format!("{error:#}"),
-            (None, Some(pending)) => pending,
+        let left = if always_two(resource) { Ok(None) } else { close(host, name, settings) };
+        let left = left.and_then(|left| match left {
+            None if moved => still_primary(host, name),
+            left => Ok(left),
+        });
+        let why = match left {
+            Ok(None) => return Ok(()),
+            Ok(Some(why)) => why,
+            Err(error) => format!("{error:#}"),
         };
         if host.pause(AGAIN).is_err() {
             let remedy = format!("see on both hosts: block-drbd status; then run: block-drbd release {name}");
             bail!("the migration is over, but {why}; {remedy}");
         }
     }
+}
+
+/// Ends the window, or says why not yet.
+fn close(host: &mut Host, name: &str, settings: &Settings) -> Result<Option<String>> {
+    let close = Step::CloseWindow { resource: name.into(), alone: true, hand_over: false };
+    let plan = Plan { steps: vec![close], summary: String::new() };
+    let _lock = lock::take(host, &hotplug::lock_path(name))?;
+    let outcome = act::run(host, &plan, settings, host.deadline());
+    outcome.failure.map_or(Ok(outcome.pending), Err)
+}
+
+fn still_primary(host: &Host, name: &str) -> Result<Option<String>> {
+    let resource = gather::resource(host, name)?;
+    let primary = resource.is_some_and(|resource| resource.role == Role::Primary);
+    Ok(primary.then(|| format!("{name} is still Primary here")))
 }
 
 /// Whether two Primaries are allowed by the configuration, which is not ours to end.

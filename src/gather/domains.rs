@@ -21,8 +21,8 @@ pub struct Domain {
 pub struct Disk {
     /// How the guest calls it (`dev`), such as xvda; its number where that is missing.
     pub name: String,
-    /// What blkback was given (`physical-device`).
-    pub device: Option<PhysicalDevice>,
+    /// The DRBD device that blkback was given (`physical-device`), where it is one.
+    pub drbd_minor: Option<u32>,
     /// What the disk line named (`params`).
     pub params: String,
 }
@@ -41,12 +41,16 @@ pub fn find(host: &Host, word: &str) -> Result<Option<Domain>> {
 
 fn disks(host: &Host, domid: u32) -> Result<Vec<Disk>> {
     let directory = format!("{BACKENDS}/{domid}");
+    let major = super::major(host)?;
     let mut disks = Vec::new();
     for devid in numbers(host.xenstore()?.directory(&directory)?) {
         let node = |name: &str| text(host, &format!("{directory}/{devid}/{name}"));
         disks.push(Disk {
             name: node("dev")?.unwrap_or_else(|| devid.to_string()),
-            device: node("physical-device")?.and_then(|device| PhysicalDevice::parse(&device)),
+            drbd_minor: node("physical-device")?
+                .and_then(|device| PhysicalDevice::parse(&device))
+                .filter(|device| device.major == major)
+                .map(|device| device.minor),
             params: node("params")?.unwrap_or_default(),
         });
     }

@@ -127,7 +127,7 @@ pub fn facts_of(
 
 /// DRBD's device number. The copy of a machine need not have /proc/devices: the
 /// number is fixed (DRBD_MAJOR, drbd_int.h; devices.txt of the kernel).
-pub fn major(host: &Host) -> Result<u32> {
+fn major(host: &Host) -> Result<u32> {
     const DRBD_MAJOR: u32 = 147;
     match host.is_whole("/proc/devices") || host.exists("/proc/devices") {
         true => crate::host::device::major(host, "drbd"),
