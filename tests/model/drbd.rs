@@ -73,12 +73,7 @@ impl Drbd {
 
     /// After a boot: the meta data stay, the rest is as configured.
     pub fn booted(&self, two_primaries: bool) -> Drbd {
-        Drbd {
-            link: Link::Connecting,
-            disk: self.disk,
-            ahead: self.ahead,
-            ..Drbd::healthy(two_primaries)
-        }
+        Drbd { link: Link::Connecting, disk: self.disk, ahead: self.ahead, ..Drbd::healthy(two_primaries) }
     }
 }
 
@@ -122,6 +117,25 @@ pub fn demote(world: &mut World, n: usize) -> Reply {
     Reply::Done
 }
 
+/// `drbdsetup net-options --allow-two-primaries`: a connected peer adopts it, if it hears of it.
+pub fn allow_two_primaries(world: &mut World, n: usize, allowed: bool) -> Reply {
+    let linked = world.linked();
+    let drbd = &mut world.nodes[n].drbd;
+    // There is nothing to set it of.
+    if drbd.link == Link::StandAlone {
+        return Reply::Refused;
+    }
+    // ERR_NEED_ALLOW_TWO_PRI
+    if !allowed && drbd.primary && drbd.peer_primary {
+        return Reply::Refused;
+    }
+    drbd.two_primaries = allowed;
+    if linked {
+        world.nodes[1 - n].drbd.two_primaries = allowed;
+    }
+    Reply::Done
+}
+
 /// A node that finds out that its peer cannot be heard.
 pub fn can_notice(world: &World, n: usize) -> bool {
     world.nodes[n].up && world.nodes[n].drbd.link == Link::Connected && !world.linked()
@@ -145,6 +159,7 @@ pub fn shake_hands(world: &mut World) {
     let two_primaries = a.primary && b.primary && !(a.two_primaries && b.two_primaries);
     // A node that is Primary does not become the target of a resync.
     let refuses = (a_ahead && b.primary) || (b_ahead && a.primary);
+    world.mismatched |= a.two_primaries != b.two_primaries;
     if a.two_primaries != b.two_primaries || split_brain || two_primaries || refuses {
         (a.link, b.link) = (Link::StandAlone, Link::StandAlone);
         return;

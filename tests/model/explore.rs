@@ -18,6 +18,15 @@ pub enum Action {
     /// As Destroy, with the script not run: xl was killed, or waited for state 6 in vain.
     DestroyWithoutRemove(usize, u8),
     Unpause(usize, u8),
+    Migrate(usize, u8),
+    /// A migration has failed, and the guest goes on where it was.
+    Resume(usize, u8),
+    /// xl destroys the half that nobody needs: the guest has moved, or does not.
+    EndsMigration(usize, u8),
+    /// The xl that receives a guest dies.
+    Abandoned(usize, u8),
+    /// A window grows older than DRBD needs to connect again.
+    Ages(usize),
     Opens(usize, u8),
     Closes(usize, u8),
     /// A process of ours does the next thing.
@@ -61,14 +70,23 @@ impl Explored {
                     }
                     _ => {}
                 }
-                if domain.phase == Phase::Ready {
+                if toolstack::can_unpause(world, n, domain) {
                     actions.push(Action::Unpause(n, domid));
                 }
+                if toolstack::can_resume(world, n, domain) {
+                    actions.push(Action::Resume(n, domid));
+                }
+                if domain.phase == Phase::Away || toolstack::can_give_up(world, n, domain) {
+                    actions.push(Action::EndsMigration(n, domid));
+                }
+            }
+            if node.window.is_some_and(|window| !window.old) {
+                actions.push(Action::Ages(n));
             }
             let ready = |process: &&Process| program::is_ready(&self.machine, world, n, **process);
             actions.extend(node.processes.iter().filter(ready).map(|process| Action::Runs(n, *process)));
             let released = node.processes.iter().any(|process| process.call == Call::Release);
-            if !released && node.claim.is_some() && !program::releases_nothing(&self.machine, node) {
+            if !released && program::has_work(&self.machine, node) {
                 actions.push(Action::Timer(n));
             }
             if drbd::can_notice(world, n) {
@@ -87,14 +105,25 @@ impl Explored {
     fn possible(&self, world: &World, actions: &mut Vec<Action>) {
         for (n, node) in world.nodes.iter().enumerate() {
             if !node.up {
-                actions.push(Action::Boot(n));
+                if self.has_done_all(world, 1 - n) {
+                    actions.push(Action::Boot(n));
+                }
                 continue;
             }
             if toolstack::can_create(world, n) {
                 actions.push(Action::Create(n));
             }
             for domain in &node.domains {
-                if matches!(domain.phase, Phase::Creating | Phase::Ready | Phase::Running) {
+                if toolstack::can_migrate(world, n, domain) {
+                    actions.push(Action::Migrate(n, domain.domid));
+                }
+                if domain.incoming
+                    && matches!(domain.phase, Phase::Creating | Phase::Ready)
+                    && world.left.faults > 0
+                {
+                    actions.push(Action::Abandoned(n, domain.domid));
+                }
+                if !matches!(domain.phase, Phase::Dying | Phase::Gone) {
                     actions.push(Action::Destroy(n, domain.domid));
                     if world.left.faults > 0 {
                         actions.push(Action::DestroyWithoutRemove(n, domain.domid));
@@ -131,11 +160,53 @@ impl Explored {
         }
     }
 
+    /// Whether the node has done what it does within the time that the other needs to boot: a boot
+    /// takes longer than a run of the hotplug script may, and than the timer's minute.
+    fn has_done_all(&self, world: &World, n: usize) -> bool {
+        let node = &world.nodes[n];
+        let ready = |process: &Process| program::is_ready(&self.machine, world, n, *process);
+        let young = node.window.is_some_and(|window| !window.old);
+        let works = program::has_work(&self.machine, node);
+        !node.processes.iter().any(ready) && !young && !works && !drbd::can_notice(world, n)
+    }
+
+    /// Whether ending the window is one of the steps that the process is taking.
+    pub fn closes_window(&self, process: &Process) -> bool {
+        let Stage::Act { plan, step, .. } = process.stage else { return false };
+        let ahead = &self.machine.plan(plan).steps[usize::from(step)..];
+        ahead.iter().any(|step| matches!(step, Step::CloseWindow { .. }))
+    }
+
     /// Whether nothing happens any more unless somebody does something.
     pub fn is_at_rest(&self, world: &World) -> bool {
         let mut actions = Vec::new();
         self.certain(world, &mut actions);
         actions.is_empty()
+    }
+
+    fn describe(&self, process: &Process) -> String {
+        let step = |plan, step| match &self.machine.plan(plan).steps[usize::from(step)] {
+            Step::OpenWindow { .. } => "open window",
+            Step::Record { .. } => "record",
+            Step::Promote { .. } => "promote",
+            Step::ProveFlush { .. } => "prove flush",
+            Step::Attach { .. } => "attach",
+            Step::Release { .. } => "release",
+            Step::CloseWindow { .. } => "close window",
+            Step::Refuse { .. } => "refuse",
+        };
+        let stage = match process.stage {
+            Stage::Lock => "take the lock".to_string(),
+            Stage::Judge => "judge".into(),
+            Stage::Act { plan, step: number, part, .. } => format!("{}, part {part}", step(plan, number)),
+            Stage::Undo { plan, step: number, .. } => format!("undo {}", step(plan, number)),
+        };
+        let sweep = if process.success.is_some() { " (windows)" } else { "" };
+        format!("{:?}{sweep}: {stage}", process.call)
+    }
+
+    fn run(&self, world: &mut World, n: usize, process: Process, fails: bool) {
+        program::Run { machine: &self.machine, world, n, process }.advance(fails);
     }
 
     /// Whether a guest that is created on the node now would get the disk.
@@ -175,13 +246,21 @@ impl Model for Explored {
                 next.left.faults -= 1;
                 toolstack::forget(&mut next.nodes[n], domid);
             }
-            Action::Unpause(n, domid) => next.nodes[n].domain_mut(domid)?.phase = Phase::Running,
+            Action::Unpause(n, domid) => toolstack::unpause(&mut next, n, domid),
+            Action::Migrate(n, domid) => toolstack::migrate(&mut next, n, domid),
+            Action::Resume(n, domid) => next.nodes[n].domain_mut(domid)?.phase = Phase::Running,
+            Action::EndsMigration(n, domid) => toolstack::destroy(&mut next.nodes[n], domid),
+            Action::Abandoned(n, domid) => {
+                next.left.faults -= 1;
+                next.nodes[n].domain_mut(domid)?.phase = Phase::Orphaned;
+            }
+            Action::Ages(n) => next.nodes[n].window.as_mut()?.old = true,
             Action::Opens(n, domid) => toolstack::opens(&mut next.nodes[n], domid),
             Action::Closes(n, domid) => toolstack::closes(&mut next.nodes[n], domid),
-            Action::Runs(n, process) => program::advance(&self.machine, &mut next, n, process, false),
+            Action::Runs(n, process) => self.run(&mut next, n, process, false),
             Action::FlushFails(n, process) => {
                 next.left.faults -= 1;
-                program::advance(&self.machine, &mut next, n, process, true);
+                self.run(&mut next, n, process, true);
             }
             Action::Killed(n, process) => {
                 next.left.faults -= 1;
@@ -193,7 +272,7 @@ impl Model for Explored {
             Action::Synced => drbd::sync(&mut next),
             Action::Cut => {
                 next.left.faults -= 1;
-                next.cable = false;
+                (next.cable, next.was_cut) = (false, true);
             }
             Action::Mended => next.cable = true,
             Action::Crash(n) => {
@@ -212,6 +291,16 @@ impl Model for Explored {
         }
         next.settle();
         Some(next)
+    }
+
+    fn format_action(&self, action: &Action) -> String {
+        let node = |n: usize| ["a", "b"][n];
+        match action {
+            Action::Runs(n, process) => format!("{}: {}", node(*n), self.describe(process)),
+            Action::Killed(n, process) => format!("{}: SIGKILL before {}", node(*n), self.describe(process)),
+            Action::FlushFails(n, process) => format!("{}: fails: {}", node(*n), self.describe(process)),
+            other => format!("{other:?}").replace("(0", "(a").replace("(1", "(b"),
+        }
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

@@ -8,15 +8,15 @@ use crate::drbd::{Disk, Link};
 use crate::mutant::Mutant;
 use crate::place::Place;
 use crate::recorded;
-use crate::world::{Call, ClaimId, Device, Node, Phase, PlanId};
+use crate::world::{Call, ClaimId, Device, Domain, Node, Phase, PlanId, Window};
 use block_drbd::config::Settings;
 use block_drbd::event::VbdPath;
 use block_drbd::facts::{
-    Backend, Claim, Connection, ConnectionState, DiskState, Facts, Known, PhysicalDevice,
+    self, Backend, Claim, Connection, ConnectionState, DiskState, Facts, Known, PhysicalDevice,
     ReplicationState, Resource, Role, User,
 };
 use block_drbd::gather::{self, drbd::Purpose};
-use block_drbd::handlers::{Plan, add, release, remove};
+use block_drbd::handlers::{Plan, add, release, remove, window};
 use block_drbd::host::{Deadline, Host, xenstore};
 use block_drbd::rules;
 use block_drbd::target::Target;
@@ -35,7 +35,7 @@ const DEVID: u32 = 51712;
 pub struct View {
     pub call: Call,
     /// Its own backend directory, where there is one.
-    backend: Option<(Phase, Device)>,
+    backend: Option<Domain>,
     primary: bool,
     disk: Disk,
     link: Link,
@@ -43,6 +43,7 @@ pub struct View {
     peer_disk: Disk,
     two_primaries: bool,
     claim: Option<ClaimId>,
+    window: Option<Window>,
     /// The other domains with the device, and whether each is dying.
     users: Vec<(u8, bool)>,
 }
@@ -53,6 +54,9 @@ pub struct Answer {
     pub plan: PlanId,
     /// Whether no rule stands against an add.
     pub allows: bool,
+    /// Whether a window could be closed now; only on this node, if that must be.
+    pub closes: bool,
+    pub closes_alone: bool,
 }
 
 /// The program, and the machine that it runs on.
@@ -74,14 +78,14 @@ impl View {
     pub fn new(node: &Node, call: Call) -> View {
         let own = match call {
             Call::Add(domid) | Call::Remove(domid) => Some(domid),
-            Call::Release => None,
+            Call::Release | Call::Sweep => None,
         };
         let backend = own.and_then(|domid| node.domain(domid)).filter(|own| own.phase != Phase::Gone);
         let others = node.domains.iter().filter(|domain| Some(domain.domid) != own && domain.is_user());
         let drbd = &node.drbd;
         View {
             call,
-            backend: backend.map(|own| (own.phase, own.device)),
+            backend: backend.cloned(),
             primary: drbd.primary,
             disk: drbd.disk,
             link: drbd.link,
@@ -89,6 +93,7 @@ impl View {
             peer_disk: drbd.peer_disk,
             two_primaries: drbd.two_primaries,
             claim: node.claim,
+            window: node.window,
             users: others.map(|other| (other.domid, other.phase == Phase::Dying)).collect(),
         }
     }
@@ -109,6 +114,12 @@ impl Machine {
         Machine { facts, settings, mutant, memory: Mutex::default() }
     }
 
+    fn standin(&self) -> Option<rules::Finding> {
+        let mut facts = self.facts.clone();
+        facts.mounts = Known::Is(vec!["/".into()]);
+        rules::evaluate(&facts, &self.settings).findings.into_iter().find(|finding| finding.rule == "mounted")
+    }
+
     /// What the program makes of a view.
     pub fn ask(&self, view: &View) -> Answer {
         if let Some(answer) = self.memory().answers.get(view) {
@@ -119,19 +130,35 @@ impl Machine {
         if let Some(Mutant::WithoutRule(rule)) = self.mutant {
             verdict.findings.retain(|finding| finding.rule != rule);
         }
+        let alone = view.link != Link::Connected && view.peer_disk == Disk::Unknown;
+        if alone && matches!(view.call, Call::Add(_)) {
+            // Stands in for peer-unfenced.
+            verdict.findings.extend(self.standin());
+        }
         let plan = match view.call {
             Call::Add(domid) => add::plan(&path(domid), &facts, &verdict, &self.settings),
             Call::Remove(domid) => remove::plan(&path(domid), &facts),
             Call::Release => release::plan(&facts),
+            Call::Sweep => {
+                let steps = window::close(&facts, false, false).into_iter().collect();
+                Plan { steps, summary: String::new() }
+            }
         };
-        let plan = self.mutant.map_or(plan.clone(), |mutant| mutant.change(plan));
+        let plan = self.mutant.map_or(plan.clone(), |mutant| mutant.change(view.call, plan));
         let mut memory = self.memory();
         let number = memory.plans.iter().position(|other| **other == plan);
         let number = number.unwrap_or(memory.plans.len());
         if number == memory.plans.len() {
             memory.plans.push(Arc::new(plan));
         }
-        let answer = Answer { plan: PlanId(number as u16), allows: verdict.allows() };
+        let resource = facts.resource.value().unwrap().as_ref().unwrap();
+        let closes = |alone| window::stays_open(resource, alone).is_none();
+        let answer = Answer {
+            plan: PlanId(number as u16),
+            allows: verdict.allows(),
+            closes: closes(false),
+            closes_alone: closes(true),
+        };
         memory.answers.insert(view.clone(), answer);
         answer
     }
@@ -161,29 +188,47 @@ impl Machine {
         self.memory.lock().unwrap()
     }
 
+    fn backend(&self, own: &Domain, device: PhysicalDevice) -> Backend {
+        let incoming = own.incoming || self.mutant == Some(Mutant::OpensForAnybody);
+        Backend {
+            params: RESOURCE.into(),
+            state: if own.phase == Phase::Dying { "6".into() } else { "2".into() },
+            physical_device: (own.device != Device::Nothing).then_some(device),
+            guest: Some(format!("guest{}{}", own.vm, if incoming { "--incoming" } else { "" })),
+            vm: Some(format!("/vm/{}", own.vm)),
+        }
+    }
+
     fn facts(&self, view: &View) -> Facts {
         let mut facts = self.facts.clone();
         let Known::Is(Some(resource)) = &mut facts.resource else { panic!("{:?}", facts.resource) };
         show(resource, view);
         let minor = resource.volumes[0].minor;
         let device = PhysicalDevice { major: *facts.major.value().unwrap(), minor };
-        facts.backend = match view.call {
-            Call::Release => Known::Unknown("no backend is concerned".into()),
-            Call::Add(domid) | Call::Remove(domid) => {
-                Known::Is(view.backend.map(|(phase, given)| Backend {
-                    params: RESOURCE.into(),
-                    state: if phase == Phase::Dying { "6".into() } else { "2".into() },
-                    physical_device: (given != Device::Nothing).then_some(device),
-                    guest: Some(format!("guest{domid}")),
-                    vm: Some(format!("/vm/{domid}")),
-                }))
-            }
+        facts.backend = match &view.backend {
+            None if matches!(view.call, Call::Add(_) | Call::Remove(_)) => Known::Is(None),
+            None => Known::Unknown("no backend is concerned".into()),
+            Some(own) => Known::Is(Some(self.backend(own, device))),
         };
+        let incoming = view.backend.as_ref().is_some_and(|own| own.incoming);
+        facts.receiving = Known::Is(incoming || self.mutant == Some(Mutant::OpensForAnybody));
+        facts.now += if view.window.is_some_and(|window| window.old) { 3600 } else { 0 };
+        facts.window = Known::Is(view.window.map(|window| recorded_window(window, self.facts.now)));
         let blind = self.mutant.is_some_and(|mutant| mutant.is_blind(view.call));
         let seen = view.users.iter().filter(|_| !blind);
         facts.users = Known::Is(seen.map(|(domid, dying)| user(*domid, minor, *dying)).collect());
         facts.claim = Known::Is(view.claim.map(|id| self.claim(id)));
         facts
+    }
+}
+
+fn recorded_window(window: Window, opened: u64) -> facts::Window {
+    facts::Window {
+        version: 1,
+        resource: RESOURCE.into(),
+        vm: format!("/vm/{}", window.vm),
+        domid: window.domid.into(),
+        opened,
     }
 }
 

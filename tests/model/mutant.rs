@@ -25,21 +25,42 @@ pub enum Mutant {
     WithoutLock,
     /// Nothing is judged again under Xen's lock.
     AttachesBlindly,
+    /// A window is opened for a guest that does not move in.
+    OpensForAnybody,
+    /// Two Primaries are allowed before that is recorded.
+    OpensBeforeRecording,
+    /// Whoever opens a window starts nothing that closes it.
+    StartsNoCloser,
+    /// A failed add leaves its window open, and looks after none at its end.
+    LeavesWindowOnFailure,
+    /// The node that the guest has left does not end the window.
+    SourceLeavesWindow,
+    /// A window is ended on this node alone as soon as the link is lost.
+    ClosesAloneAtOnce,
+    /// A window is never ended on this node alone.
+    NeverClosesAlone,
 }
 
-/// Every safeguard that the model covers, by the name of what is taken away.
-pub const ALL: &[Mutant] = &[
-    Mutant::WithoutRule("peer-primary"),
-    Mutant::WithoutRule("other-guest"),
-    Mutant::WithoutRule("disk-state"),
-    Mutant::RecordsAfterPromoting,
-    Mutant::KeepsRoleOnFailure,
-    Mutant::ForgetsBeforeDemoting,
-    Mutant::RemoveIgnoresUsers,
-    Mutant::ReleaseIgnoresUsers,
-    Mutant::ForgetsWhatIsLeft,
-    Mutant::WithoutLock,
-    Mutant::AttachesBlindly,
+/// Every safeguard that the model covers, with the exploration in which its absence shows.
+pub const ALL: &[(Mutant, &str)] = &[
+    (Mutant::WithoutRule("peer-primary"), "two Primaries allowed"),
+    (Mutant::WithoutRule("other-guest"), "two guests"),
+    (Mutant::WithoutRule("disk-state"), "two guests"),
+    (Mutant::RecordsAfterPromoting, "two guests"),
+    (Mutant::KeepsRoleOnFailure, "two guests"),
+    (Mutant::ForgetsBeforeDemoting, "two guests"),
+    (Mutant::RemoveIgnoresUsers, "two guests"),
+    (Mutant::ReleaseIgnoresUsers, "two guests"),
+    (Mutant::ForgetsWhatIsLeft, "two guests"),
+    (Mutant::WithoutLock, "two guests"),
+    (Mutant::AttachesBlindly, "two guests"),
+    (Mutant::OpensForAnybody, "two guests"),
+    (Mutant::OpensBeforeRecording, "a migration"),
+    (Mutant::StartsNoCloser, "a migration"),
+    (Mutant::LeavesWindowOnFailure, "a migration"),
+    (Mutant::SourceLeavesWindow, "a migration"),
+    (Mutant::ClosesAloneAtOnce, "a migration"),
+    (Mutant::NeverClosesAlone, "a migration"),
 ];
 
 impl Mutant {
@@ -53,12 +74,20 @@ impl Mutant {
     }
 
     /// The plan in place of the one that the handlers made.
-    pub fn change(self, mut plan: Plan) -> Plan {
+    pub fn change(self, call: Call, mut plan: Plan) -> Plan {
         let of = |wanted: fn(&Step) -> bool| plan.steps.iter().position(wanted);
         let record = of(|step| matches!(step, Step::Record { .. }));
         let promote = of(|step| matches!(step, Step::Promote { .. }));
         if let (Mutant::RecordsAfterPromoting, Some(record), Some(promote)) = (self, record, promote) {
             plan.steps.swap(record, promote);
+        }
+        if self == Mutant::SourceLeavesWindow && matches!(call, Call::Remove(_)) {
+            plan.steps.retain(|step| !matches!(step, Step::CloseWindow { .. }));
+        }
+        for step in &mut plan.steps {
+            if let Step::CloseWindow { alone, .. } = step {
+                *alone = (*alone || self == Mutant::ClosesAloneAtOnce) && self != Mutant::NeverClosesAlone;
+            }
         }
         plan
     }

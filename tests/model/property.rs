@@ -5,7 +5,7 @@
 
 use crate::drbd::{Ahead, Disk, Link};
 use crate::explore::Explored;
-use crate::world::World;
+use crate::world::{Node, World};
 use stateright::Property;
 
 pub fn all() -> Vec<Property<Explored>> {
@@ -15,6 +15,9 @@ pub fn all() -> Vec<Property<Explored>> {
         Property::always("no Primary of ours without a record", recorded),
         Property::always("no guest loses its disk to a release", |_, world: &World| !world.robbed),
         Property::always("what nobody uses is released", released),
+        Property::always("no window without a record", window_recorded),
+        Property::always("a window ends with its migration", window_ends),
+        Property::always("no window parts the nodes", together),
         Property::always("a healthy pair gives a guest its disk", starts),
     ]
 }
@@ -35,6 +38,36 @@ fn newest_data(_: &Explored, world: &World) -> bool {
 
 fn recorded(_: &Explored, world: &World) -> bool {
     world.nodes.iter().all(|node| !node.drbd.ours || node.claim.is_some())
+}
+
+/// Where two Primaries are allowed and drbd.conf does not say so, a node that is up knows of it: the
+/// one that has opened the window, the one whose claim says that it was not so before, or a process
+/// that is about to end it.
+fn window_recorded(explored: &Explored, world: &World) -> bool {
+    let claims_before = |claim| explored.machine.claim(claim).two_primaries == Some(false);
+    let knows = |node: &Node| {
+        node.window.is_some()
+            || node.claim.is_some_and(claims_before)
+            || node.processes.iter().any(|process| explored.closes_window(process))
+    };
+    !is_window_open(world) || world.nodes.iter().any(knows)
+}
+
+/// At rest, unless both nodes are Primary, which DRBD does not end.
+fn window_ends(explored: &Explored, world: &World) -> bool {
+    let both = world.nodes.iter().all(|node| node.drbd.primary);
+    !is_window_open(world) || both || !explored.is_at_rest(world)
+}
+
+/// Unless the link was cut: each node may then have ended the window alone, or only one of them, and
+/// DRBD does not connect nodes that differ in it. An administrator has to, and nothing is lost.
+fn together(_: &Explored, world: &World) -> bool {
+    !world.mismatched || world.was_cut
+}
+
+fn is_window_open(world: &World) -> bool {
+    let open = |node: &Node| node.up && node.drbd.two_primaries != world.two_primaries;
+    world.nodes.iter().any(open)
 }
 
 fn released(explored: &Explored, world: &World) -> bool {

@@ -13,11 +13,66 @@ pub fn can_create(world: &World, n: usize) -> bool {
 /// `xl create`, until it has started the hotplug script.
 pub fn create(world: &mut World, n: usize) {
     world.left.creates -= 1;
+    let vm = world.next_domid;
+    arrives(world, n, vm, false);
+}
+
+/// xl makes a domain and runs `add` for its disk.
+fn arrives(world: &mut World, n: usize, vm: u8, incoming: bool) {
     let domid = world.next_domid;
     world.next_domid += 1;
-    let domain = Domain { domid, phase: Phase::Creating, device: Device::Nothing };
+    let domain = Domain { domid, vm, phase: Phase::Creating, device: Device::Nothing, incoming };
     world.nodes[n].domains.push(domain);
     world.nodes[n].start(Call::Add(domid));
+}
+
+pub fn can_migrate(world: &World, n: usize, domain: &Domain) -> bool {
+    let there = &world.nodes[1 - n];
+    world.left.migrations > 0 && domain.writes() && there.up && there.domains.len() < DOMAINS
+}
+
+/// `xl migrate`, until the memory has moved: the guest is suspended, and `add` runs where it goes.
+pub fn migrate(world: &mut World, n: usize, domid: u8) {
+    world.left.migrations -= 1;
+    let Some(domain) = world.nodes[n].domain_mut(domid) else { return };
+    domain.phase = Phase::Suspended;
+    let vm = domain.vm;
+    arrives(world, 1 - n, vm, true);
+}
+
+/// The other half of a guest that moves, where there is one in this phase.
+fn half_in(world: &World, n: usize, domain: &Domain, phases: &[Phase]) -> bool {
+    let others = &world.nodes[1 - n].domains;
+    others.iter().any(|other| other.vm == domain.vm && phases.contains(&other.phase))
+}
+
+/// Whether the guest may run: it is not moving in, or xl there has let it go.
+pub fn can_unpause(world: &World, n: usize, domain: &Domain) -> bool {
+    domain.phase == Phase::Ready && (!domain.incoming || half_in(world, n, domain, &[Phase::Suspended]))
+}
+
+/// The guest runs. One that has moved in is called by its name, and xl at its source knows.
+pub fn unpause(world: &mut World, n: usize, domid: u8) {
+    let Some(domain) = world.nodes[n].domain_mut(domid) else { return };
+    domain.phase = Phase::Running;
+    let (vm, moved) = (domain.vm, domain.incoming);
+    domain.incoming = false;
+    for other in world.nodes[1 - n].domains.iter_mut().filter(|other| moved && other.vm == vm) {
+        if other.phase == Phase::Suspended {
+            other.phase = Phase::Away;
+        }
+    }
+}
+
+/// The migration has failed where the guest goes: it goes on here.
+pub fn can_resume(world: &World, n: usize, domain: &Domain) -> bool {
+    domain.phase == Phase::Suspended && !half_in(world, n, domain, &[Phase::Creating, Phase::Ready])
+}
+
+/// The guest's other half is gone, before it was let go: xl where it goes gives it up.
+pub fn can_give_up(world: &World, n: usize, domain: &Domain) -> bool {
+    let waits = domain.phase == Phase::Ready && domain.incoming;
+    waits && !half_in(world, n, domain, &[Phase::Suspended])
 }
 
 /// What xl makes of the end of our program.
@@ -25,8 +80,7 @@ pub fn ended(node: &mut Node, call: Call, success: bool) {
     node.processes.retain(|process| process.call != call);
     match call {
         Call::Add(domid) => {
-            let creating =
-                |domain: &&mut Domain| domain.domid == domid && domain.phase == Phase::Creating;
+            let creating = |domain: &&mut Domain| domain.domid == domid && domain.phase == Phase::Creating;
             match (node.domains.iter_mut().find(creating), success) {
                 (Some(domain), true) => domain.phase = Phase::Ready,
                 (Some(_), false) => destroy(node, domid),
@@ -34,7 +88,7 @@ pub fn ended(node: &mut Node, call: Call, success: bool) {
             }
         }
         Call::Remove(domid) => forget(node, domid),
-        Call::Release => {}
+        Call::Release | Call::Sweep => {}
     }
 }
 

@@ -10,6 +10,8 @@ pub struct World {
     pub nodes: [Node; 2],
     /// Whether the network between the nodes carries anything.
     pub cable: bool,
+    /// Ghost: whether it ever did not.
+    pub was_cut: bool,
     pub left: Left,
     /// The number of the next domain.
     pub next_domid: u8,
@@ -17,6 +19,8 @@ pub struct World {
     pub two_primaries: bool,
     /// Ghost: whether the program has taken the role from under a guest that had the device.
     pub robbed: bool,
+    /// Ghost: whether the nodes have parted because one allowed two Primaries and the other did not.
+    pub mismatched: bool,
 }
 
 /// How often what is not certain to happen may still happen.
@@ -24,6 +28,8 @@ pub struct World {
 pub struct Left {
     /// Guests created.
     pub creates: u8,
+    /// Migrations begun.
+    pub migrations: u8,
     /// Processes killed, nodes without power, cuts of the cable, failed flushes.
     pub faults: u8,
     /// drbdadm commands by hand.
@@ -37,10 +43,23 @@ pub struct Node {
     pub drbd: Drbd,
     /// The record in /run/block-drbd/claims.
     pub claim: Option<ClaimId>,
+    /// The record in /run/block-drbd/windows.
+    pub window: Option<Window>,
     /// In the order in which they were created.
     pub domains: Vec<Domain>,
     /// Runs of our program, at most one of a [`Call`].
     pub processes: Vec<Process>,
+}
+
+/// A record of a window that this node has opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// The domain that it is for.
+    pub domid: u8,
+    /// Its `vm`, as of [`Domain::vm`].
+    pub vm: u8,
+    /// Whether it was opened long ago: longer than DRBD needs to connect again.
+    pub old: bool,
 }
 
 /// A claim, by its place in the model's table of them.
@@ -55,8 +74,12 @@ pub struct PlanId(pub u16);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Domain {
     pub domid: u8,
+    /// Which guest it is: that moves from one domain to another.
+    pub vm: u8,
     pub phase: Phase,
     pub device: Device,
+    /// Whether it is called `…--incoming`: it is moving in.
+    pub incoming: bool,
 }
 
 /// What xl has done with a domain.
@@ -67,6 +90,12 @@ pub enum Phase {
     /// `add` was successful, the domain is still paused.
     Ready,
     Running,
+    /// It has moved out as far as its memory goes, and goes on here if that fails.
+    Suspended,
+    /// It runs where it has moved to.
+    Away,
+    /// It was to move in, and the xl that received it is gone: it stays as it is, paused.
+    Orphaned,
     /// It is dead, `online` is 0 and the backend in state 6; `remove` runs.
     Dying,
     /// The backend directory is gone, blkback still has the device open.
@@ -92,12 +121,16 @@ pub enum Call {
     Remove(u8),
     /// The detached release, which tries again until it is done.
     Release,
+    /// The end of a run of the hotplug script: it looks after windows.
+    Sweep,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Process {
     pub call: Call,
     pub stage: Stage,
+    /// Once what it was started for has ended: whether that was a success.
+    pub success: Option<bool>,
 }
 
 /// What a process does next.
@@ -107,8 +140,9 @@ pub enum Stage {
     Lock,
     /// Gathers, judges, plans.
     Judge,
-    /// Takes part `part` of step `step`; `left` when an earlier part has left something undone.
-    Act { plan: PlanId, step: u8, part: u8, left: bool },
+    /// Takes part `part` of step `step`; `left` when the part before has left something undone,
+    /// `pending` when a step before has.
+    Act { plan: PlanId, step: u8, part: u8, left: bool, pending: bool },
     /// Undoes step `step`; `primary` when a demotion has failed before.
     Undo { plan: PlanId, step: u8, primary: bool },
 }
@@ -117,7 +151,16 @@ impl World {
     /// Both nodes up, connected and UpToDate, nobody on them.
     pub fn new(left: Left, two_primaries: bool) -> World {
         let node = Node::new(Drbd::healthy(two_primaries));
-        World { nodes: [node.clone(), node], cable: true, left, next_domid: 1, two_primaries, robbed: false }
+        World {
+            nodes: [node.clone(), node],
+            cable: true,
+            was_cut: false,
+            left,
+            next_domid: 1,
+            two_primaries,
+            robbed: false,
+            mismatched: false,
+        }
     }
 
     /// Whether the nodes' DRBDs can hear each other.
@@ -129,7 +172,7 @@ impl World {
 impl Node {
     /// A node that has just booted.
     pub fn new(drbd: Drbd) -> Node {
-        Node { up: true, drbd, claim: None, domains: Vec::new(), processes: Vec::new() }
+        Node { up: true, drbd, claim: None, window: None, domains: Vec::new(), processes: Vec::new() }
     }
 
     /// Whether blkback has the device open for anybody: DRBD's open count.
@@ -153,7 +196,7 @@ impl Node {
     /// Starts our program, unless it runs for that already.
     pub fn start(&mut self, call: Call) {
         if !self.processes.iter().any(|process| process.call == call) {
-            self.processes.push(Process { call, stage: Stage::Lock });
+            self.processes.push(Process { call, stage: Stage::Lock, success: None });
         }
     }
 
