@@ -7,6 +7,7 @@
 
 mod claim;
 mod drbd;
+mod lone;
 mod node;
 pub mod storage;
 mod window;
@@ -14,6 +15,7 @@ mod xen;
 
 pub use claim::*;
 pub use drbd::*;
+pub use lone::*;
 pub use node::*;
 pub use window::*;
 pub use xen::*;
@@ -79,6 +81,8 @@ pub struct Facts {
     pub holders: Known<Vec<String>>,
     /// What this program has recorded of the resource; `None` when nothing.
     pub claim: Known<Option<Claim>>,
+    /// What this node has written of the resource since it lost the peer; `None` when nothing is recorded.
+    pub lone: Known<Option<Lone>>,
     /// The window that this node has opened for a guest that moves in; `None` when there is none.
     pub window: Known<Option<Window>>,
     /// Whether the toolstack that called receives a live migration: its own arguments say so, while
@@ -99,6 +103,13 @@ impl Facts {
     pub fn moves_in(&self) -> bool {
         let name = self.backend.value().and_then(|backend| backend.as_ref()?.guest.as_deref());
         name.is_some_and(|name| name.ends_with("--incoming")) && self.receiving == Known::Is(true)
+    }
+
+    /// Whether the guest is known to end on this host: not one that xl has moved to another (it
+    /// renames the half that stays, xl_migrate.c), and not one of which nothing is known.
+    pub fn ends_here(&self) -> bool {
+        let name = self.backend.value().and_then(|backend| backend.as_ref()?.guest.as_deref());
+        name.is_some_and(|name| !name.ends_with("--migratedaway"))
     }
 
     /// The one volume that is meant, where that is certain.

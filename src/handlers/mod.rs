@@ -5,12 +5,13 @@
 //! line where `lib.rs` chooses.
 
 pub mod add;
+mod lone;
 pub mod release;
 pub mod remove;
 pub mod window;
 
 use crate::event::VbdPath;
-use crate::facts::{Claim, PhysicalDevice, Window};
+use crate::facts::{Claim, Lone, PhysicalDevice, Window};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -34,6 +35,18 @@ pub enum Step {
         before: Option<Claim>,
         /// What is to be recorded.
         after: Claim,
+    },
+    /// Records what this node has written since it lost the peer, so that the guest may start here
+    /// again without it. A step of its own, as it rests on what was gathered, not on what the
+    /// release finds. Where it fails nothing else does: without a record less is allowed. Undone by
+    /// the record that was there.
+    RecordLone {
+        /// The resource.
+        resource: String,
+        /// What is recorded now.
+        before: Option<Lone>,
+        /// What is to be recorded; nothing when no volume was written alone.
+        after: Option<Lone>,
     },
     /// Makes one volume Primary, never by force. Undone by making it Secondary.
     Promote {

@@ -1,7 +1,7 @@
 //! A pending release: what this program promoted, nobody uses, and is still Primary.
 
-use super::{Plan, Step, add, window};
-use crate::facts::Facts;
+use super::{Plan, Step, add, lone, window};
+use crate::facts::{Claim, Facts};
 
 /// What to do for the recorded resource of `facts`.
 pub fn plan(facts: &Facts) -> Plan {
@@ -22,9 +22,13 @@ fn demotion(facts: &Facts) -> (Vec<Step>, String) {
         return (Vec::new(), format!("{} is in use", claim.resource));
     }
     let summary = format!("{} is released", claim.resource);
-    let steps = vec![
-        Step::Record { before: Some(claim.clone()), after: after.clone() },
-        Step::Release { claim: after, hand_over: false },
-    ];
+    let mut steps = vec![Step::Record { before: Some(claim.clone()), after: after.clone() }];
+    steps.extend(steps_of(facts, after, false));
     (steps, summary)
+}
+
+/// Makes what `claim` has promoted Secondary; `hand_over` as of [`Step::Release`].
+pub(super) fn steps_of(facts: &Facts, claim: Claim, hand_over: bool) -> impl Iterator<Item = Step> {
+    let lone = lone::step(facts, &claim.promoted);
+    lone.into_iter().chain([Step::Release { claim, hand_over }])
 }
