@@ -4,7 +4,7 @@
 //! drbd_receiver.c) and from what was recorded of it; a change of state is one step here, and the
 //! nodes tell each other at once as long as they can.
 
-use crate::world::World;
+use crate::world::{Node, World};
 
 /// The resource on one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +21,8 @@ pub struct Drbd {
     /// `allow-two-primaries` as it is in force.
     pub two_primaries: bool,
     pub ahead: Ahead,
+    /// Which data it has (the current UUID): another number for other data, on this node.
+    pub generation: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,19 +70,32 @@ impl Drbd {
             peer_disk: Disk::UpToDate,
             two_primaries,
             ahead: Ahead::Nothing,
+            generation: 1,
         }
+    }
+
+    /// What is written now the peer lacks (drbd_uuid_new_current, unless that was so before).
+    fn goes_ahead(&mut self, ahead: Ahead) {
+        self.generation += u8::from(self.ahead == Ahead::Nothing);
+        self.ahead = self.ahead.max(ahead);
     }
 
     /// After a boot: the meta data stay, the rest is as configured.
     pub fn booted(&self, two_primaries: bool) -> Drbd {
-        Drbd { link: Link::Connecting, disk: self.disk, ahead: self.ahead, ..Drbd::healthy(two_primaries) }
+        Drbd {
+            link: Link::Connecting,
+            disk: self.disk,
+            ahead: self.ahead,
+            generation: self.generation,
+            ..Drbd::healthy(two_primaries)
+        }
     }
 }
 
 /// Whether a request for the Primary role is answered now: while the node believes that it is
 /// connected, the peer is asked, and the answer waits until the connection is found dead.
 pub fn answers(world: &World, n: usize) -> bool {
-    world.nodes[n].drbd.link != Link::Connected || world.reach()
+    world.nodes[n].drbd.link != Link::Connected || world.linked()
 }
 
 /// `drbdsetup primary`, never by force.
@@ -102,7 +117,7 @@ pub fn promote(world: &mut World, n: usize) -> Reply {
     }
     drbd.primary = true;
     if !connected {
-        drbd.ahead = drbd.ahead.max(Ahead::Generation);
+        drbd.goes_ahead(Ahead::Generation);
     }
     Reply::Done
 }
@@ -117,9 +132,8 @@ pub fn demote(world: &mut World, n: usize) -> Reply {
     Reply::Done
 }
 
-/// `drbdsetup net-options --allow-two-primaries`: a connected peer adopts it, if it hears of it.
+/// `drbdsetup net-options --allow-two-primaries`: a connected peer adopts it as soon as it hears of it.
 pub fn allow_two_primaries(world: &mut World, n: usize, allowed: bool) -> Reply {
-    let linked = world.linked();
     let drbd = &mut world.nodes[n].drbd;
     // There is nothing to set it of.
     if drbd.link == Link::StandAlone {
@@ -130,8 +144,8 @@ pub fn allow_two_primaries(world: &mut World, n: usize, allowed: bool) -> Reply 
         return Reply::Refused;
     }
     drbd.two_primaries = allowed;
-    if linked {
-        world.nodes[1 - n].drbd.two_primaries = allowed;
+    if drbd.link == Link::Connected {
+        world.on_the_way = Some((1 - n, allowed));
     }
     Reply::Done
 }
@@ -159,7 +173,7 @@ pub fn shake_hands(world: &mut World) {
     let two_primaries = a.primary && b.primary && !(a.two_primaries && b.two_primaries);
     // A node that is Primary does not become the target of a resync.
     let refuses = (a_ahead && b.primary) || (b_ahead && a.primary);
-    world.mismatched |= a.two_primaries != b.two_primaries;
+    world.mismatched |= a.two_primaries != b.two_primaries && (a.primary || b.primary);
     if a.two_primaries != b.two_primaries || split_brain || two_primaries || refuses {
         (a.link, b.link) = (Link::StandAlone, Link::StandAlone);
         return;
@@ -179,9 +193,9 @@ pub fn can_sync(world: &World) -> bool {
 }
 
 pub fn sync(world: &mut World) {
-    for node in &mut world.nodes {
-        node.drbd.disk = Disk::UpToDate;
-        node.drbd.ahead = Ahead::Nothing;
+    for Node { drbd, .. } in &mut world.nodes {
+        drbd.generation += u8::from(drbd.disk == Disk::Inconsistent);
+        (drbd.disk, drbd.ahead) = (Disk::UpToDate, Ahead::Nothing);
     }
 }
 
@@ -195,6 +209,11 @@ impl World {
     /// writes without a connection makes its node's data newer.
     pub fn settle(&mut self) {
         let linked = self.linked();
+        if !self.nodes.iter().all(|node| node.up && node.drbd.link == Link::Connected) {
+            self.on_the_way = None;
+        } else if linked && let Some((to, allowed)) = self.on_the_way.take() {
+            self.nodes[to].drbd.two_primaries = allowed;
+        }
         let [a, b] = [self.nodes[0].drbd, self.nodes[1].drbd];
         for (n, peer) in [(0, b), (1, a)] {
             let (writes, configured) = (self.nodes[n].writes(), self.two_primaries);
@@ -210,7 +229,7 @@ impl World {
                         drbd.peer_disk = Disk::Unknown;
                     }
                     if writes {
-                        drbd.ahead = Ahead::Data;
+                        drbd.goes_ahead(Ahead::Data);
                     }
                     // StandAlone, 8.4 has forgotten what was set by hand (drbd_state.c:2048-2070).
                     if drbd.link == Link::StandAlone {

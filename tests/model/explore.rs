@@ -6,7 +6,7 @@ use crate::mutant::Mutant;
 use crate::program;
 use crate::property;
 use crate::toolstack::{self, Command};
-use crate::world::{Call, Device, Left, Phase, Process, Stage, World};
+use crate::world::{Call, Device, Left, Name, Phase, Process, Stage, World};
 use block_drbd::handlers::Step;
 use stateright::{Model, Property};
 
@@ -18,7 +18,10 @@ pub enum Action {
     /// As Destroy, with the script not run: xl was killed, or waited for state 6 in vain.
     DestroyWithoutRemove(usize, u8),
     Unpause(usize, u8),
+    /// To the other node.
     Migrate(usize, u8),
+    /// To the same node.
+    MigrateHere(usize, u8),
     /// A migration has failed, and the guest goes on where it was.
     Resume(usize, u8),
     /// xl destroys the half that nobody needs: the guest has moved, or does not.
@@ -70,13 +73,13 @@ impl Explored {
                     }
                     _ => {}
                 }
-                if toolstack::can_unpause(world, n, domain) {
+                if toolstack::can_unpause(world, domain) {
                     actions.push(Action::Unpause(n, domid));
                 }
-                if toolstack::can_resume(world, n, domain) {
+                if toolstack::can_resume(world, domain) {
                     actions.push(Action::Resume(n, domid));
                 }
-                if domain.phase == Phase::Away || toolstack::can_give_up(world, n, domain) {
+                if domain.phase == Phase::Away || toolstack::can_give_up(world, domain) {
                     actions.push(Action::EndsMigration(n, domid));
                 }
             }
@@ -114,10 +117,13 @@ impl Explored {
                 actions.push(Action::Create(n));
             }
             for domain in &node.domains {
-                if toolstack::can_migrate(world, n, domain) {
+                if toolstack::can_migrate(world, 1 - n, domain) {
                     actions.push(Action::Migrate(n, domain.domid));
                 }
-                if domain.incoming
+                if toolstack::can_migrate(world, n, domain) {
+                    actions.push(Action::MigrateHere(n, domain.domid));
+                }
+                if domain.name == Name::Incoming
                     && matches!(domain.phase, Phase::Creating | Phase::Ready)
                     && world.left.faults > 0
                 {
@@ -188,6 +194,7 @@ impl Explored {
         let step = |plan, step| match &self.machine.plan(plan).steps[usize::from(step)] {
             Step::OpenWindow { .. } => "open window",
             Step::Record { .. } => "record",
+            Step::RecordLone { .. } => "record lone",
             Step::Promote { .. } => "promote",
             Step::ProveFlush { .. } => "prove flush",
             Step::Attach { .. } => "attach",
@@ -247,7 +254,8 @@ impl Model for Explored {
                 toolstack::forget(&mut next.nodes[n], domid);
             }
             Action::Unpause(n, domid) => toolstack::unpause(&mut next, n, domid),
-            Action::Migrate(n, domid) => toolstack::migrate(&mut next, n, domid),
+            Action::Migrate(n, domid) => toolstack::migrate(&mut next, n, domid, 1 - n),
+            Action::MigrateHere(n, domid) => toolstack::migrate(&mut next, n, domid, n),
             Action::Resume(n, domid) => next.nodes[n].domain_mut(domid)?.phase = Phase::Running,
             Action::EndsMigration(n, domid) => toolstack::destroy(&mut next.nodes[n], domid),
             Action::Abandoned(n, domid) => {

@@ -4,16 +4,16 @@
 //! the view's values in their places; `rules` and `handlers` do the rest. What they answered to a
 //! view is remembered, as they know nothing else.
 
-use crate::drbd::{Disk, Link};
+use crate::drbd::{Ahead, Disk, Link};
 use crate::mutant::Mutant;
 use crate::place::Place;
 use crate::recorded;
-use crate::world::{Call, ClaimId, Device, Domain, Node, Phase, PlanId, Window};
+use crate::world::{Call, ClaimId, Device, Domain, Name, Node, Phase, PlanId, Window};
 use block_drbd::config::Settings;
 use block_drbd::event::VbdPath;
 use block_drbd::facts::{
-    self, Backend, Claim, Connection, ConnectionState, DiskState, Facts, Known, PhysicalDevice,
-    ReplicationState, Resource, Role, User,
+    self, Backend, Claim, Connection, ConnectionState, DiskState, Facts, Generations, Known, Lone,
+    LoneVolume, PhysicalDevice, ReplicationState, Resource, Role, User,
 };
 use block_drbd::gather::{self, drbd::Purpose};
 use block_drbd::handlers::{Plan, add, release, remove, window};
@@ -44,8 +44,12 @@ pub struct View {
     two_primaries: bool,
     claim: Option<ClaimId>,
     window: Option<Window>,
-    /// The other domains with the device, and whether each is dying.
-    users: Vec<(u8, bool)>,
+    /// What the peer lacks, as far as the program can tell: whether there is anything.
+    ahead: bool,
+    generation: u8,
+    lone: Option<u8>,
+    /// The other domains with the device.
+    users: Vec<Domain>,
 }
 
 /// What the program makes of a view.
@@ -94,7 +98,10 @@ impl View {
             two_primaries: drbd.two_primaries,
             claim: node.claim,
             window: node.window,
-            users: others.map(|other| (other.domid, other.phase == Phase::Dying)).collect(),
+            ahead: drbd.ahead != Ahead::Nothing,
+            generation: drbd.generation,
+            lone: node.lone,
+            users: others.cloned().collect(),
         }
     }
 }
@@ -114,12 +121,6 @@ impl Machine {
         Machine { facts, settings, mutant, memory: Mutex::default() }
     }
 
-    fn standin(&self) -> Option<rules::Finding> {
-        let mut facts = self.facts.clone();
-        facts.mounts = Known::Is(vec!["/".into()]);
-        rules::evaluate(&facts, &self.settings).findings.into_iter().find(|finding| finding.rule == "mounted")
-    }
-
     /// What the program makes of a view.
     pub fn ask(&self, view: &View) -> Answer {
         if let Some(answer) = self.memory().answers.get(view) {
@@ -129,11 +130,6 @@ impl Machine {
         let mut verdict = rules::evaluate(&facts, &self.settings);
         if let Some(Mutant::WithoutRule(rule)) = self.mutant {
             verdict.findings.retain(|finding| finding.rule != rule);
-        }
-        let alone = view.link != Link::Connected && view.peer_disk == Disk::Unknown;
-        if alone && matches!(view.call, Call::Add(_)) {
-            // Stands in for peer-unfenced.
-            verdict.findings.extend(self.standin());
         }
         let plan = match view.call {
             Call::Add(domid) => add::plan(&path(domid), &facts, &verdict, &self.settings),
@@ -189,12 +185,17 @@ impl Machine {
     }
 
     fn backend(&self, own: &Domain, device: PhysicalDevice) -> Backend {
-        let incoming = own.incoming || self.mutant == Some(Mutant::OpensForAnybody);
+        let suffix = match own.name {
+            Name::Plain if self.mutant == Some(Mutant::OpensForAnybody) => "--incoming",
+            Name::Plain => "",
+            Name::Incoming => "--incoming",
+            Name::MigratedAway => "--migratedaway",
+        };
         Backend {
             params: RESOURCE.into(),
             state: if own.phase == Phase::Dying { "6".into() } else { "2".into() },
             physical_device: (own.device != Device::Nothing).then_some(device),
-            guest: Some(format!("guest{}{}", own.vm, if incoming { "--incoming" } else { "" })),
+            guest: Some(format!("guest{}{suffix}", own.vm)),
             vm: Some(format!("/vm/{}", own.vm)),
         }
     }
@@ -210,13 +211,19 @@ impl Machine {
             None => Known::Unknown("no backend is concerned".into()),
             Some(own) => Known::Is(Some(self.backend(own, device))),
         };
-        let incoming = view.backend.as_ref().is_some_and(|own| own.incoming);
+        let incoming = view.backend.as_ref().is_some_and(|own| own.name == Name::Incoming);
         facts.receiving = Known::Is(incoming || self.mutant == Some(Mutant::OpensForAnybody));
         facts.now += if view.window.is_some_and(|window| window.old) { 3600 } else { 0 };
         facts.window = Known::Is(view.window.map(|window| recorded_window(window, self.facts.now)));
         let blind = self.mutant.is_some_and(|mutant| mutant.is_blind(view.call));
         let seen = view.users.iter().filter(|_| !blind);
-        facts.users = Known::Is(seen.map(|(domid, dying)| user(*domid, minor, *dying)).collect());
+        let vm = view.backend.as_ref().map(|own| own.vm);
+        facts.users = Known::Is(seen.map(|other| user(other, minor, vm)).collect());
+        facts.lone = Known::Is(view.lone.map(|generation| Lone {
+            version: 1,
+            resource: RESOURCE.into(),
+            volumes: vec![LoneVolume { minor, current_uuid: uuid(generation) }],
+        }));
         facts.claim = Known::Is(view.claim.map(|id| self.claim(id)));
         facts
     }
@@ -238,6 +245,13 @@ fn show(resource: &mut Resource, view: &View) {
     resource.role = role(view.primary);
     resource.volumes[0].role = role(view.primary);
     resource.volumes[0].disk = disk(view.disk);
+    resource.volumes[0].quorum = Known::Is(true);
+    resource.volumes[0].generations = Known::Is(Generations {
+        current_uuid: uuid(view.generation) | u64::from(view.primary),
+        bitmap_uuid: u64::from(view.ahead),
+        disk_flags: 0,
+    });
+    resource.needs_quorum = Known::Is(false);
     let Connection { state, peer_role, protocol, two_primaries, peer_volumes, .. } =
         &mut resource.connections[0];
     *two_primaries = Known::Is(view.two_primaries);
@@ -271,16 +285,27 @@ fn disk(disk: Disk) -> DiskState {
     }
 }
 
-fn user(domid: u8, minor: u32, dying: bool) -> User {
+fn user(domain: &Domain, minor: u32, own_vm: Option<u8>) -> User {
+    let dying = domain.phase == Phase::Dying;
     User {
-        domid: domid.into(),
+        domid: domain.domid.into(),
         devid: DEVID,
         minor,
-        guest: Some(format!("guest{domid}")),
+        guest: Some(format!("guest{}", domain.vm)),
         live: !dying,
         leaving: dying,
-        same_guest: false,
+        same_guest: own_vm == Some(domain.vm),
     }
+}
+
+/// The lowest bit of a generation tells whether the node is Primary with it.
+fn uuid(generation: u8) -> u64 {
+    u64::from(generation) << 1
+}
+
+/// The generation in a record.
+pub fn generation(lone: &Lone) -> u8 {
+    (lone.volumes[0].current_uuid >> 1) as u8
 }
 
 fn path(domid: u8) -> VbdPath {

@@ -57,6 +57,11 @@ const ALL: &[Bounds] = &[
         left: Left { creates: 1, migrations: 1, faults: 1, hands: 0 },
         two_primaries: false,
     },
+    Bounds {
+        name: "a guest, two faults, by hand",
+        left: Left { creates: 1, migrations: 0, faults: 2, hands: 1 },
+        two_primaries: false,
+    },
 ];
 
 fn main() -> ExitCode {

@@ -45,11 +45,11 @@ pub enum Mutant {
 pub const ALL: &[(Mutant, &str)] = &[
     (Mutant::WithoutRule("peer-primary"), "two Primaries allowed"),
     (Mutant::WithoutRule("other-guest"), "two guests"),
-    (Mutant::WithoutRule("disk-state"), "two guests"),
+    (Mutant::WithoutRule("peer-unfenced"), "two guests"),
     (Mutant::RecordsAfterPromoting, "two guests"),
     (Mutant::KeepsRoleOnFailure, "two guests"),
     (Mutant::ForgetsBeforeDemoting, "two guests"),
-    (Mutant::RemoveIgnoresUsers, "two guests"),
+    (Mutant::RemoveIgnoresUsers, "a migration"),
     (Mutant::ReleaseIgnoresUsers, "two guests"),
     (Mutant::ForgetsWhatIsLeft, "two guests"),
     (Mutant::WithoutLock, "two guests"),

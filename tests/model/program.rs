@@ -4,7 +4,7 @@
 //! world, and in what order a failure is undone (act/mod.rs).
 
 use crate::drbd::{self, Link, Reply};
-use crate::machine::{Machine, View};
+use crate::machine::{Machine, View, generation};
 use crate::mutant::Mutant;
 use crate::toolstack;
 use crate::world::{Call, Device, Node, Phase, PlanId, Process, Stage, Window, World};
@@ -164,6 +164,10 @@ impl Run<'_> {
                 self.node().claim = machine.record(after);
                 Done::Yes
             }
+            Step::RecordLone { after, .. } => {
+                self.node().lone = after.as_ref().map(generation);
+                Done::Yes
+            }
             Step::Promote { .. } => {
                 let before = self.node().drbd.primary;
                 match drbd::promote(self.world, self.n) {
@@ -312,6 +316,10 @@ impl Run<'_> {
                 }
                 primary
             }
+            Step::RecordLone { before, .. } => {
+                self.node().lone = before.as_ref().map(generation);
+                primary
+            }
             Step::OpenWindow { .. } if machine.mutant == Some(Mutant::LeavesWindowOnFailure) => primary,
             Step::OpenWindow { .. } => {
                 let mut left = false;
@@ -330,7 +338,11 @@ fn parts(step: &Step) -> u8 {
     match step {
         Step::OpenWindow { .. } | Step::CloseWindow { .. } => 3,
         Step::Attach { .. } | Step::Release { .. } => 2,
-        Step::Record { .. } | Step::Promote { .. } | Step::ProveFlush { .. } | Step::Refuse { .. } => 1,
+        Step::Record { .. }
+        | Step::RecordLone { .. }
+        | Step::Promote { .. }
+        | Step::ProveFlush { .. }
+        | Step::Refuse { .. } => 1,
     }
 }
 
@@ -347,5 +359,8 @@ fn hand_over(node: &mut Node, call: Call) -> Done {
 }
 
 fn is_undone(step: &Step) -> bool {
-    matches!(step, Step::Promote { .. } | Step::Record { .. } | Step::OpenWindow { .. })
+    matches!(
+        step,
+        Step::Promote { .. } | Step::Record { .. } | Step::RecordLone { .. } | Step::OpenWindow { .. }
+    )
 }

@@ -50,24 +50,30 @@ fn window_recorded(explored: &Explored, world: &World) -> bool {
             || node.claim.is_some_and(claims_before)
             || node.processes.iter().any(|process| explored.closes_window(process))
     };
-    !is_window_open(world) || world.nodes.iter().any(knows)
+    !is_window_open(world) || world.nodes.iter().any(knows) || is_forgotten(world)
 }
 
 /// At rest, unless both nodes are Primary, which DRBD does not end.
 fn window_ends(explored: &Explored, world: &World) -> bool {
     let both = world.nodes.iter().all(|node| node.drbd.primary);
-    !is_window_open(world) || both || !explored.is_at_rest(world)
+    !is_window_open(world) || both || is_forgotten(world) || !explored.is_at_rest(world)
+}
+
+fn is_window_open(world: &World) -> bool {
+    let open = |node: &Node| node.up && node.drbd.two_primaries != world.two_primaries;
+    world.nodes.iter().any(open)
+}
+
+/// The gap: a node whose guest was destroyed while it moved has adopted a window that the other
+/// opened only then, and the other loses its power or the link at once. Nobody remembers it.
+fn is_forgotten(world: &World) -> bool {
+    (world.had_crash || world.was_cut) && world.nodes.iter().all(|node| !node.drbd.primary)
 }
 
 /// Unless the link was cut: each node may then have ended the window alone, or only one of them, and
 /// DRBD does not connect nodes that differ in it. An administrator has to, and nothing is lost.
 fn together(_: &Explored, world: &World) -> bool {
     !world.mismatched || world.was_cut
-}
-
-fn is_window_open(world: &World) -> bool {
-    let open = |node: &Node| node.up && node.drbd.two_primaries != world.two_primaries;
-    world.nodes.iter().any(open)
 }
 
 fn released(explored: &Explored, world: &World) -> bool {

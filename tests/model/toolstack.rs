@@ -1,7 +1,7 @@
 //! xl and blkback: domains come and go, and call our program.
 
 use crate::drbd;
-use crate::world::{Call, Device, Domain, Node, Phase, World};
+use crate::world::{Call, Device, Domain, Name, Node, Phase, World};
 
 /// No more domains than these share a host.
 const DOMAINS: usize = 2;
@@ -14,65 +14,66 @@ pub fn can_create(world: &World, n: usize) -> bool {
 pub fn create(world: &mut World, n: usize) {
     world.left.creates -= 1;
     let vm = world.next_domid;
-    arrives(world, n, vm, false);
+    arrives(world, n, vm, Name::Plain);
 }
 
 /// xl makes a domain and runs `add` for its disk.
-fn arrives(world: &mut World, n: usize, vm: u8, incoming: bool) {
+fn arrives(world: &mut World, n: usize, vm: u8, name: Name) {
     let domid = world.next_domid;
     world.next_domid += 1;
-    let domain = Domain { domid, vm, phase: Phase::Creating, device: Device::Nothing, incoming };
+    let domain = Domain { domid, vm, phase: Phase::Creating, device: Device::Nothing, name };
     world.nodes[n].domains.push(domain);
     world.nodes[n].start(Call::Add(domid));
 }
 
-pub fn can_migrate(world: &World, n: usize, domain: &Domain) -> bool {
-    let there = &world.nodes[1 - n];
+/// Whether a guest that runs can move to node `to`.
+pub fn can_migrate(world: &World, to: usize, domain: &Domain) -> bool {
+    let there = &world.nodes[to];
     world.left.migrations > 0 && domain.writes() && there.up && there.domains.len() < DOMAINS
 }
 
 /// `xl migrate`, until the memory has moved: the guest is suspended, and `add` runs where it goes.
-pub fn migrate(world: &mut World, n: usize, domid: u8) {
+pub fn migrate(world: &mut World, n: usize, domid: u8, to: usize) {
     world.left.migrations -= 1;
     let Some(domain) = world.nodes[n].domain_mut(domid) else { return };
     domain.phase = Phase::Suspended;
     let vm = domain.vm;
-    arrives(world, 1 - n, vm, true);
+    arrives(world, to, vm, Name::Incoming);
 }
 
-/// The other half of a guest that moves, where there is one in this phase.
-fn half_in(world: &World, n: usize, domain: &Domain, phases: &[Phase]) -> bool {
-    let others = &world.nodes[1 - n].domains;
-    others.iter().any(|other| other.vm == domain.vm && phases.contains(&other.phase))
+/// Whether the other half of a guest that moves is in one of these phases.
+fn other_half_is(world: &World, domain: &Domain, phases: &[Phase]) -> bool {
+    let mut domains = world.nodes.iter().flat_map(|node| &node.domains);
+    domains.any(|other| other.vm == domain.vm && other.domid != domain.domid && phases.contains(&other.phase))
 }
 
-/// Whether the guest may run: it is not moving in, or xl there has let it go.
-pub fn can_unpause(world: &World, n: usize, domain: &Domain) -> bool {
-    domain.phase == Phase::Ready && (!domain.incoming || half_in(world, n, domain, &[Phase::Suspended]))
+/// Whether the guest may run: it is not moving in, or xl where it comes from has let it go.
+pub fn can_unpause(world: &World, domain: &Domain) -> bool {
+    domain.phase == Phase::Ready
+        && (domain.name != Name::Incoming || other_half_is(world, domain, &[Phase::Suspended]))
 }
 
 /// The guest runs. One that has moved in is called by its name, and xl at its source knows.
 pub fn unpause(world: &mut World, n: usize, domid: u8) {
     let Some(domain) = world.nodes[n].domain_mut(domid) else { return };
     domain.phase = Phase::Running;
-    let (vm, moved) = (domain.vm, domain.incoming);
-    domain.incoming = false;
-    for other in world.nodes[1 - n].domains.iter_mut().filter(|other| moved && other.vm == vm) {
-        if other.phase == Phase::Suspended {
-            other.phase = Phase::Away;
-        }
+    let (vm, moved) = (domain.vm, domain.name == Name::Incoming);
+    domain.name = Name::Plain;
+    let domains = world.nodes.iter_mut().flat_map(|node| &mut node.domains);
+    for other in domains.filter(|other| moved && other.vm == vm && other.phase == Phase::Suspended) {
+        (other.phase, other.name) = (Phase::Away, Name::MigratedAway);
     }
 }
 
 /// The migration has failed where the guest goes: it goes on here.
-pub fn can_resume(world: &World, n: usize, domain: &Domain) -> bool {
-    domain.phase == Phase::Suspended && !half_in(world, n, domain, &[Phase::Creating, Phase::Ready])
+pub fn can_resume(world: &World, domain: &Domain) -> bool {
+    domain.phase == Phase::Suspended && !other_half_is(world, domain, &[Phase::Creating, Phase::Ready])
 }
 
 /// The guest's other half is gone, before it was let go: xl where it goes gives it up.
-pub fn can_give_up(world: &World, n: usize, domain: &Domain) -> bool {
-    let waits = domain.phase == Phase::Ready && domain.incoming;
-    waits && !half_in(world, n, domain, &[Phase::Suspended])
+pub fn can_give_up(world: &World, domain: &Domain) -> bool {
+    let waits = domain.phase == Phase::Ready && domain.name == Name::Incoming;
+    waits && !other_half_is(world, domain, &[Phase::Suspended])
 }
 
 /// What xl makes of the end of our program.
@@ -127,6 +128,7 @@ pub fn closes(node: &mut Node, domid: u8) {
 /// The node loses its power: what it had in memory is gone.
 pub fn crash(world: &mut World, n: usize) {
     let drbd = world.nodes[n].drbd.booted(world.two_primaries);
+    world.had_crash = true;
     world.nodes[n] = Node { up: false, ..Node::new(drbd) };
 }
 

@@ -12,6 +12,11 @@ pub struct World {
     pub cable: bool,
     /// Ghost: whether it ever did not.
     pub was_cut: bool,
+    /// Ghost: whether a node has ever lost its power.
+    pub had_crash: bool,
+    /// What was set of `allow-two-primaries` and the node has not heard of; the connection, as long as
+    /// it holds, delivers it.
+    pub on_the_way: Option<(usize, bool)>,
     pub left: Left,
     /// The number of the next domain.
     pub next_domid: u8,
@@ -19,7 +24,8 @@ pub struct World {
     pub two_primaries: bool,
     /// Ghost: whether the program has taken the role from under a guest that had the device.
     pub robbed: bool,
-    /// Ghost: whether the nodes have parted because one allowed two Primaries and the other did not.
+    /// Ghost: whether the nodes have parted because one allowed two Primaries and the other did not,
+    /// with one of them Primary.
     pub mismatched: bool,
 }
 
@@ -45,6 +51,8 @@ pub struct Node {
     pub claim: Option<ClaimId>,
     /// The record in /run/block-drbd/windows.
     pub window: Option<Window>,
+    /// The generation in the record in /run/block-drbd/lone.
+    pub lone: Option<u8>,
     /// In the order in which they were created.
     pub domains: Vec<Domain>,
     /// Runs of our program, at most one of a [`Call`].
@@ -78,8 +86,17 @@ pub struct Domain {
     pub vm: u8,
     pub phase: Phase,
     pub device: Device,
-    /// Whether it is called `…--incoming`: it is moving in.
-    pub incoming: bool,
+    pub name: Name,
+}
+
+/// What xl calls a domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Name {
+    Plain,
+    /// `…--incoming`: it is moving in.
+    Incoming,
+    /// `…--migratedaway`: it has moved out.
+    MigratedAway,
 }
 
 /// What xl has done with a domain.
@@ -155,6 +172,8 @@ impl World {
             nodes: [node.clone(), node],
             cable: true,
             was_cut: false,
+            had_crash: false,
+            on_the_way: None,
             left,
             next_domid: 1,
             two_primaries,
@@ -172,7 +191,15 @@ impl World {
 impl Node {
     /// A node that has just booted.
     pub fn new(drbd: Drbd) -> Node {
-        Node { up: true, drbd, claim: None, window: None, domains: Vec::new(), processes: Vec::new() }
+        Node {
+            up: true,
+            drbd,
+            claim: None,
+            window: None,
+            lone: None,
+            domains: Vec::new(),
+            processes: Vec::new(),
+        }
     }
 
     /// Whether blkback has the device open for anybody: DRBD's open count.
