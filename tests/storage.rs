@@ -45,6 +45,7 @@ fn resource(volumes: Vec<Volume>) -> Resource {
         suspended: Suspended { user: false, no_data: false, fencing: false, quorum: false },
         write_ordering: unknown(),
         on_no_data: unknown(),
+        handlers: unknown(),
         volumes,
         connections: Vec::new(),
     }

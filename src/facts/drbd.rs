@@ -1,6 +1,6 @@
 //! DRBD's resources as this host's kernel module, or a file in its place, tells them.
 
-use super::Known;
+use super::{HandlerEntry, Known};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -230,6 +230,9 @@ pub struct Resource {
     pub write_ordering: Known<WriteOrdering>,
     /// What is done when no data can be reached (RESOURCE_OPTS on_no_data).
     pub on_no_data: Known<OnNoData>,
+    /// What drbd.conf has for its events, by event; an add looks only where fencing is in force.
+    #[serde(default = "untold")]
+    pub handlers: Known<Vec<HandlerEntry>>,
     /// Its volumes by number.
     pub volumes: Vec<Volume>,
     /// Its connections. 8.4 has exactly one per resource that has volumes; it is StandAlone where
@@ -262,6 +265,11 @@ pub struct Volume {
     pub data: Known<String>,
     /// The same of the meta data.
     pub meta: Known<String>,
+}
+
+/// Where a host of an older version has told of itself.
+pub(super) fn untold<T>() -> Known<T> {
+    Known::Unknown("it was not told".into())
 }
 
 /// How an attached disk is used (DISK_CONF).

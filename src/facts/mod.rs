@@ -7,6 +7,7 @@
 
 mod claim;
 mod drbd;
+mod handler;
 mod node;
 pub mod storage;
 mod window;
@@ -14,6 +15,7 @@ mod xen;
 
 pub use claim::*;
 pub use drbd::*;
+pub use handler::*;
 pub use node::*;
 pub use window::*;
 pub use xen::*;

@@ -71,6 +71,8 @@ pub struct Volume {
     pub backing: String,
     /// Flags of DISK_CONF by their numbers (drbd_genl.h) that differ from the captured ones.
     pub flags: HashMap<u16, bool>,
+    /// `enum drbd_fencing_policy`: 0 dont-care, 1 resource-only, 2 resource-and-stonith.
+    pub fencing: u32,
     /// Somebody holds the device open.
     pub open: bool,
 }
@@ -121,6 +123,7 @@ impl Resource {
             peer_disk: 8,
             backing: "/dev/vda".into(),
             flags: HashMap::new(),
+            fencing: 0,
             open: false,
         };
         Resource {

@@ -177,6 +177,7 @@ fn status(sequence: u32, resource: &Resource, volume: &Volume) -> Vec<u8> {
             (2, 3 | 4) if volume.conn == 0 => Put::Drop,
             (2, 4) => Put::Value(peer_address(resource)),
             (3, 1 | 2) => text(&volume.backing),
+            (3, 7) => number(volume.fencing),
             (3, kind) if volume.flags.contains_key(&kind) => flag(volume.flags[&kind]),
             (5, 6) => number(resource.protocol),
             (5, 24) => flag(resource.two_primaries),

@@ -2,6 +2,7 @@
 
 mod configuration;
 mod durability;
+mod handlers;
 mod use_and_replication;
 
 use super::*;
@@ -52,6 +53,7 @@ fn healthy() -> Resource {
         suspended: Suspended { user: false, no_data: false, fencing: false, quorum: false },
         write_ordering: Known::Is(WriteOrdering::Flush),
         on_no_data: Known::Is(OnNoData::IoError),
+        handlers: Known::Is(Vec::new()),
         volumes: vec![volume],
         connections: vec![connection],
     }
@@ -108,6 +110,7 @@ fn node(name: &str) -> Node {
         drbd: Known::Is("8.4.11".into()),
         disable_sendpage: Known::Is(true),
         usermode_helper: Known::Is("/sbin/drbdadm".into()),
+        usermode_helper_kind: Known::Is(ProgramKind::Executable),
     }
 }
 
