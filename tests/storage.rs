@@ -34,6 +34,8 @@ fn volume(backing: Option<&str>, meta: Option<&str>) -> Volume {
         options: unknown(),
         data: unknown(),
         meta: unknown(),
+        quorum: unknown(),
+        generations: unknown(),
     }
 }
 
@@ -46,6 +48,7 @@ fn resource(volumes: Vec<Volume>) -> Resource {
         write_ordering: unknown(),
         on_no_data: unknown(),
         handlers: unknown(),
+        needs_quorum: unknown(),
         volumes,
         connections: Vec::new(),
     }

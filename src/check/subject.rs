@@ -123,7 +123,7 @@ pub(super) fn volume_facts(machine: &mut Machine, target: Target, resource: Opti
     let mut facts = gather::dry_run(machine.host, target, known, machine.settings);
     if let Some(resource) = &resource {
         facts.peers = machine.peers.of(machine.host, resource, machine.settings);
-        // Asking took its time: what was said now must not come from the future.
+        // They were asked after the host was looked at: no answer is from the future.
         facts.now = machine.host.now();
     }
     facts

@@ -3,7 +3,6 @@
 #![allow(clippy::disallowed_methods)]
 
 use super::*;
-use crate::facts::{Role, Source, Suspended};
 use crate::host::{Deadline, xenstore};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -57,18 +56,7 @@ impl Drop for Root {
 }
 
 fn resource() -> Resource {
-    let unknown = || "it was not looked for".to_string();
-    Resource {
-        name: "r0".into(),
-        source: Source::Kernel,
-        role: Role::Secondary,
-        suspended: Suspended { user: false, no_data: false, fencing: false, quorum: false },
-        write_ordering: Known::Unknown(unknown()),
-        on_no_data: Known::Unknown(unknown()),
-        handlers: Known::Unknown(unknown()),
-        volumes: Vec::new(),
-        connections: Vec::new(),
-    }
+    Resource { handlers: Known::Unknown("it was not looked for".into()), ..crate::rules::tests::healthy() }
 }
 
 #[test]

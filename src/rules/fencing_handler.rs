@@ -2,7 +2,7 @@
 
 use super::handler_entry::{Works, works};
 use super::side::Side;
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::{Fencing, Known};
 
 /// The rule.
@@ -10,7 +10,7 @@ pub const RULE: Rule = Rule {
     id: "fencing-handler",
     group: Group::Replication,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "a fence-peer handler that is missing or cannot do its work counts as broken for DRBD: with fencing resource-and-stonith the guest's I/O, frozen until it has answered, stays frozen until the peer is back, so that no guest may start; with resource-only nothing freezes, but a node cannot be promoted without its peer, so that it only warns",
     remedy: "name a program for fence-peer in handlers { } of drbd.conf, which drbdadm reads anew each time, or set fencing dont-care and run: drbdadm adjust RESOURCE",
     check: Check::Side(check),

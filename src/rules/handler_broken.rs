@@ -2,7 +2,7 @@
 
 use super::handler_entry::{Works, works};
 use super::side::Side;
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::{HandlerEntry, Known};
 
 /// The rule.
@@ -10,7 +10,7 @@ pub const RULE: Rule = Rule {
     id: "handler-broken",
     group: Group::Replication,
     severity: Severity::Warn,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "drbdadm hands a handler to the shell when its event comes: a path that is wrong, a script of the other generation of DRBD or the name of another event is noticed only then, and nobody is told of a split brain or a failing disk",
     remedy: "mend the entry in handlers { } of drbd.conf, which drbdadm reads anew each time",
     check: Check::Side(check),

@@ -28,13 +28,12 @@ pub fn works(entry: &HandlerEntry, drbd: Option<[u32; 3]>) -> Works {
         Known::Unknown(why) => return Works::Unknown(format!("{event} ({}): {why}", entry.place)),
     };
     let path = &program.path;
+    // Before whether it is there: to install a script of the other generation would help nobody.
+    if let Some((what, remedy)) = another_generation(path, drbd).or_else(|| another_event(entry)) {
+        return Works::No(what, format!("{remedy} at {}", entry.place));
+    }
     let (is, remedy) = match program.kind {
-        ProgramKind::Executable => {
-            return match another_generation(path, drbd).or_else(|| another_event(entry)) {
-                Some((what, remedy)) => Works::No(what, format!("{remedy} at {}", entry.place)),
-                None => Works::Yes,
-            };
-        }
+        ProgramKind::Executable => return Works::Yes,
         ProgramKind::Missing => ("does not exist", format!("install {path}")),
         ProgramKind::NotExecutable => ("cannot be executed", format!("run: chmod 755 {path}")),
         ProgramKind::Directory => ("is a directory", format!("name a program in {path}")),
@@ -64,9 +63,11 @@ fn another_generation(path: &str, drbd: Option<[u32; 3]>) -> Option<(String, Str
 fn another_event(entry: &HandlerEntry) -> Option<(String, String)> {
     let (event, named) = (&entry.event, entry.own()?);
     let remedy = format!("call block-drbd handler {event}");
+    if named.is_empty() {
+        return Some((format!("{event} is to call block-drbd handler without an event"), remedy));
+    }
     if !EVENTS.contains(&named) {
-        let named = if named.is_empty() { "nothing" } else { named };
-        return Some((format!("{event} is to call block-drbd handler {named}, which there is not"), remedy));
+        return Some((format!("{event} is to call block-drbd handler {named}, which is no event"), remedy));
     }
     let same = named == event || (named, event.as_str()) == ("outdate-peer", "fence-peer");
     (!same).then(|| {

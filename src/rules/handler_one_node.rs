@@ -1,6 +1,6 @@
 //! Handlers of this program on one node and not on the other.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse};
 use crate::facts::{Facts, Known, Resource};
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: "handler-one-node",
     group: Group::Replication,
     severity: Severity::Warn,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "the roles swap: after a failover the guest runs on the node without the handlers, and what protected it before does not any more; drbd.conf is to be the same on both",
     remedy: "copy drbd.conf and what it includes to the other node, with the programs that it names",
     check: Check::Volume(check),

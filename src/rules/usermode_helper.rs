@@ -1,7 +1,7 @@
 //! What DRBD's module runs when something happens, in place of drbdadm or as it.
 
 use super::side::Side;
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::{Fencing, Known, ProgramKind};
 
 /// The rule.
@@ -9,9 +9,9 @@ pub const RULE: Rule = Rule {
     id: "usermode-helper",
     group: Group::Replication,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "DRBD calls drbdadm, which finds the handler in drbd.conf; a helper that cannot be run counts as a handler that does nothing, and with fencing resource-and-stonith the guest freezes when the peer is lost; where fencing is in force, DRBD 9 takes the word disabled for a peer that was fenced and promotes a disk that may be outdated; without fencing, and for another program than drbdadm, it warns",
-    remedy: "write options drbd usermode_helper=/sbin/drbdadm into /etc/modprobe.d/drbd.conf and run: echo /sbin/drbdadm > /sys/module/drbd/parameters/usermode_helper",
+    remedy: "put \"options drbd usermode_helper=/sbin/drbdadm\" into /etc/modprobe.d/drbd.conf and run: echo /sbin/drbdadm > /sys/module/drbd/parameters/usermode_helper",
     check: Check::Side(check),
 };
 

@@ -30,6 +30,8 @@ const NO_NETWORK: &str = "drbd has no network configuration for it";
 fn not_looked_for<T>() -> Known<T> {
     Known::Unknown("it was not looked for".into())
 }
+/// Why what stands with a disk is unknown where there is none.
+const NO_DISK: &str = "no disk is attached";
 
 /// What resources are read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

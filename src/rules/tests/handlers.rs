@@ -131,6 +131,12 @@ fn scripts_of_the_other_generation() {
     assert_eq!(on("8.4.11", "/usr/lib/drbd/stonith_admin-fence-peer.sh"), "");
     assert_eq!(on("9.2.19", "/usr/lib/drbd/stonith_admin-fence-peer.sh"), "warn:handler-broken");
     assert_eq!(on("9.2.19", "/usr/lib/drbd/my-crm-fence-peer.sh"), "");
+    let gone = Program { path: "/usr/lib/drbd/crm-fence-peer.sh".into(), kind: ProgramKind::Missing };
+    let mut facts = good();
+    fencing(Fencing::ResourceAndStonith, handler("fence-peer", Known::Is(gone)))(&mut facts);
+    drbd("9.2.19")(&mut facts);
+    let found = evaluate(&facts, &Settings::default()).findings.remove(0).found;
+    assert_eq!(found.remedy, "on a name crm-fence-peer.9.sh at /etc/drbd.conf:2:3", "not: install the old one");
     let crm = handlers(&[("fence-peer", "/usr/lib/drbd/crm-fence-peer.sh")]);
     assert_eq!(stonith(|f| { drbd("9.2.19")(f); crm(f) }), "fencing-handler");
     assert_eq!(stonith(|f| { drbd("8.4.11")(f); crm(f) }), "");
