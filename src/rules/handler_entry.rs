@@ -41,7 +41,7 @@ pub fn works(entry: &HandlerEntry, drbd: Option<[u32; 3]>) -> Works {
     };
     Works::No(
         format!("{event} is to call {path}, which {is}"),
-        format!("{remedy} or name another program at {}", entry.place),
+        format!("{remedy}, or name another program at {}", entry.place),
     )
 }
 

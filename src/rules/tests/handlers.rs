@@ -77,10 +77,10 @@ fn fencing_has_a_program() {
     use ProgramKind::*;
     assert_eq!(stonith(fences), "");
     assert_eq!(only(fences), "");
-    assert_eq!(stonith(|_| ()), "fencing-handler");
-    assert_eq!(only(|_| ()), "warn:fencing-handler");
-    assert_eq!(after(fencing(Fencing::DontCare, |_| ())), "");
-    assert_eq!(after(fencing(Fencing::Other("new".into()), |_| ())), "warn:fencing-handler");
+    assert_eq!(stonith(handlers(&[])), "fencing-handler");
+    assert_eq!(only(handlers(&[])), "warn:fencing-handler");
+    assert_eq!(after(fencing(Fencing::DontCare, handlers(&[]))), "");
+    assert_eq!(after(fencing(Fencing::Other("new".into()), handlers(&[]))), "warn:fencing-handler");
     assert_eq!(stonith(handlers(&[("split-brain", "/x")])), "fencing-handler", "another event does not fence");
     for kind in [Missing, NotExecutable, Directory, NoFile] {
         assert_eq!(stonith(handler("fence-peer", program(kind))), "fencing-handler", "{kind:?}");
@@ -98,7 +98,7 @@ fn fencing_has_a_program() {
 #[test]
 #[rustfmt::skip]
 fn fencing_that_is_not_known() {
-    let unknown = |f: &mut Facts| resource(f).connections[0].fencing = no();
+    let unknown = |f: &mut Facts| { handlers(&[])(f); resource(f).connections[0].fencing = no() };
     assert_eq!(after(unknown), "warn:fencing-handler?");
     assert_eq!(after(|f| { unknown(f); fences(f) }), "", "whatever the policy is, it has its program");
     assert_eq!(after(|f| { unknown(f); disk(DiskState::Diskless)(f) }), "diskless", "there is nothing to fence for");
@@ -112,7 +112,7 @@ fn fencing_of_the_peer_only_warns() {
         peer.connections[0].fencing = Known::Is(Fencing::ResourceAndStonith);
         change(peer);
     });
-    assert_eq!(there(|_| ()), "warn:fencing-handler");
+    assert_eq!(there(|peer| peer.handlers = Known::Is(Vec::new())), "warn:fencing-handler");
     assert_eq!(there(|peer| peer.handlers = no()), "warn:fencing-handler?", "it has an older block-drbd");
     assert_eq!(there(|peer| peer.handlers = Known::Is(entries_of(&[("fence-peer", "/x")]))), "");
 }
