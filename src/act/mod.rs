@@ -63,6 +63,9 @@ fn take(host: &mut Host, step: &Step, settings: &Settings, pending: &mut Option<
             *pending = left.or(pending.take());
             Ok(())
         }
+        Step::Demote { resource, minor } => {
+            role::demote(host, resource, *minor).with_context(|| format!("{resource} stays Primary"))
+        }
         Step::CloseWindow { resource, alone, hand_over } => {
             let left = close_window(host, resource, *alone, *hand_over)?;
             *pending = pending.take().or(left);
@@ -82,6 +85,7 @@ fn name(step: &Step) -> &'static str {
         Step::ProveFlush { .. } => "flush",
         Step::Attach { .. } => "attach",
         Step::Release { .. } => "release",
+        Step::Demote { .. } => "demote",
         Step::CloseWindow { .. } => "close",
         Step::Refuse { .. } => "refuse",
     }
@@ -100,11 +104,12 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
                     primary.push(*minor);
                 }
             }
-            Step::Record { before, after } => {
-                if let Err(error) = unrecord(host, before.as_ref(), after, &primary) {
+            Step::Record { before, after } => match unrecord(host, before.as_ref(), after, &primary) {
+                Ok(left) => *pending = pending.take().or(left),
+                Err(error) => {
                     *pending = Some(format!("the record of {} is wrong: {error:#}", after.resource));
                 }
-            }
+            },
             Step::RecordLone { resource, before, .. } => {
                 if let Err(error) = record_lone(host, resource, before.as_ref()) {
                     *pending = Some(format!("the record of {resource} without its peer is wrong: {error:#}"));
@@ -120,14 +125,21 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
             Step::ProveFlush { .. }
             | Step::Attach { .. }
             | Step::Release { .. }
+            | Step::Demote { .. }
             | Step::CloseWindow { .. }
             | Step::Refuse { .. } => {}
         }
     }
 }
 
-/// Puts back the record that was there, with what is still Primary because of us.
-fn unrecord(host: &mut Host, before: Option<&Claim>, after: &Claim, primary: &[u32]) -> Result<()> {
+/// Puts back the record that was there, with what is still Primary because of us; says what is
+/// left to a detached release.
+fn unrecord(
+    host: &mut Host,
+    before: Option<&Claim>,
+    after: &Claim,
+    primary: &[u32],
+) -> Result<Option<String>> {
     let mut claim = before.cloned().unwrap_or_else(|| Claim::new(&after.resource));
     claim
         .promoted
@@ -135,7 +147,14 @@ fn unrecord(host: &mut Host, before: Option<&Claim>, after: &Claim, primary: &[u
     record(host, &claim)?;
     // Also when it was pending before: the release that waited for it may have given way to this add.
     let pending = claim.users.is_empty() && !claim.promoted.is_empty();
-    if pending || !primary.is_empty() { detach(host, &after.resource) } else { Ok(()) }
+    if !pending && primary.is_empty() {
+        return Ok(None);
+    }
+    detach(host, &after.resource)?;
+    Ok(Some(format!(
+        "{} was Primary already, for nobody, and is released as soon as it can be",
+        after.resource
+    )))
 }
 
 fn record(host: &mut Host, claim: &Claim) -> Result<()> {
@@ -144,7 +163,11 @@ fn record(host: &mut Host, claim: &Claim) -> Result<()> {
         return host.remove(&path);
     }
     let text = serde_json::to_string(claim).with_context(|| format!("writing {path}"))?;
-    host.write(&path, &text)
+    // What says so already stays as it is: its time tells since when a release is pending.
+    match host.read_own(&path) {
+        Ok(Some(stored)) if stored.text == text => Ok(()),
+        _ => host.write(&path, &text),
+    }
 }
 
 fn record_lone(host: &mut Host, resource: &str, lone: Option<&Lone>) -> Result<()> {
@@ -188,5 +211,8 @@ fn close_window(host: &mut Host, resource: &str, alone: bool, hand_over: bool) -
 /// Starts the detached release of a resource that is recorded as pending, or whose window is open.
 fn detach(host: &Host, resource: &str) -> Result<()> {
     let root = host.root().to_string_lossy();
-    crate::host::program::detach(&["--sysroot", &root, "release", "--wait", "3600", resource])
+    let arguments = ["--sysroot", &root, "release", "--recorded", "--wait", "3600", resource];
+    crate::host::program::detach(&arguments).with_context(|| {
+        format!("{resource} is not looked after; run: block-drbd release --recorded {resource}")
+    })
 }

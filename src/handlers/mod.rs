@@ -8,6 +8,8 @@ pub mod add;
 mod lone;
 pub mod release;
 pub mod remove;
+#[cfg(test)]
+mod tests;
 pub mod window;
 
 use crate::event::VbdPath;
@@ -81,6 +83,15 @@ pub enum Step {
         /// Whether a detached release goes on with what is left; that release
         /// itself does not start another.
         hand_over: bool,
+    },
+    /// Makes one volume Secondary that nothing is recorded of, because an administrator has named
+    /// its resource. DRBD refuses while anybody has it open; then it stays as it is, and stays
+    /// unrecorded. Undone by nothing.
+    Demote {
+        /// The resource.
+        resource: String,
+        /// The volume's minor.
+        minor: u32,
     },
     /// Forbids two Primaries again, on both nodes, and removes the record. What
     /// cannot be closed yet, because both are Primary, is left to a detached

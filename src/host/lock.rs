@@ -25,10 +25,10 @@ pub struct Lock {
 
 /// Takes the lock file `path`.
 pub fn take(host: &Host, path: &str) -> Result<Lock> {
-    let target = host.path(path);
-    host.make_directory_of(&target)?;
-    let file = open(&target).with_context(|| format!("opening the lock {path}"))?;
-    wait(host.deadline(), || attempt(&file)).with_context(|| format!("waiting for the lock {path}"))?;
+    let file = open(&host.make_own(path)?).with_context(|| format!("opening the lock {path}"))?;
+    wait(host.deadline(), || attempt(&file)).with_context(|| {
+        format!("waiting for the lock {path}, which another process holds (fuser -v {path} names it)")
+    })?;
     Ok(Lock { _file: file })
 }
 
@@ -106,6 +106,7 @@ fn attempt(file: &File) -> Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => Ok(false),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }

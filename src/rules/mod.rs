@@ -43,7 +43,7 @@ mod standalone;
 mod swap;
 mod target_options;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod two_primaries;
 mod unreplicated_disk;
 mod verdict;

@@ -11,7 +11,7 @@ use crate::facts::*;
 use crate::target::Target;
 
 /// A resource in good order: Secondary on both nodes, connected, UpToDate.
-fn healthy() -> Resource {
+pub(crate) fn healthy() -> Resource {
     let volume = Volume {
         number: 0,
         minor: 3,
@@ -61,7 +61,7 @@ fn healthy() -> Resource {
 }
 
 /// The same with nobody on it, and a guest that wants it.
-fn good() -> Facts {
+pub(crate) fn good() -> Facts {
     Facts {
         node: node("a"),
         now: 1_000_000,
