@@ -46,7 +46,9 @@ pub fn by_name(facts: &Facts) -> Plan {
 }
 
 fn with_window(facts: &Facts, (mut steps, summary): (Vec<Step>, String)) -> Plan {
-    steps.extend(window::close(facts, false, false));
+    // With the record goes the knowledge that a window of the other node is open.
+    let released = !steps.is_empty();
+    steps.extend(window::close(facts, released, false));
     Plan { steps, summary }
 }
 

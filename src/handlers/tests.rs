@@ -31,6 +31,17 @@ fn used(mut facts: Facts, live: bool) -> Facts {
     facts
 }
 
+/// With a window that the peer has opened: its guest has moved there.
+fn moved(mut facts: Facts) -> Facts {
+    if let Known::Is(Some(resource)) = &mut facts.resource {
+        resource.connections[0].two_primaries = Known::Is(true);
+    }
+    if let Known::Is(Some(claim)) = &mut facts.claim {
+        claim.two_primaries = Some(false);
+    }
+    facts
+}
+
 /// The words for the steps; `?` where it cannot be told what may be demoted.
 fn steps(facts: &Facts, named: bool) -> String {
     if release::cannot_tell(facts, named).is_some() {
@@ -83,6 +94,10 @@ fn what_a_release_does() {
             "record release",
         ),
         (Facts { window: Known::Unknown(unknown()), ..good() }, "close", "close"),
+        // A window of the peer ends with the record, and not before nobody here needs it.
+        (moved(pending(primary())), "record release close", "record release close"),
+        (moved(used(claimed(primary(), &[3]), false)), "record release close", "record release close"),
+        (moved(used(claimed(primary(), &[3]), true)), "", ""),
         (Facts { window: Known::Unknown(unknown()), ..primary() }, "demote close", "close"),
     ];
     for (number, (facts, named, recorded)) in rows.into_iter().enumerate() {

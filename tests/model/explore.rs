@@ -199,6 +199,7 @@ impl Explored {
             Step::ProveFlush { .. } => "prove flush",
             Step::Attach { .. } => "attach",
             Step::Release { .. } => "release",
+            Step::Demote { .. } => "demote",
             Step::CloseWindow { .. } => "close window",
             Step::Refuse { .. } => "refuse",
         };

@@ -197,6 +197,10 @@ impl Run<'_> {
                 self.node().claim = machine.record(&Claim { promoted, ..claim.clone() });
                 self.left_over(left, *hand_over)
             }
+            Step::Demote { .. } => match self.demote() {
+                Reply::Done => Done::Yes,
+                Reply::Refused => Done::Failed,
+            },
             Step::CloseWindow { alone, hand_over, .. } => self.close(*alone, *hand_over, part, left),
             Step::Refuse { .. } => Done::Failed,
         }
@@ -339,6 +343,7 @@ fn parts(step: &Step) -> u8 {
         Step::OpenWindow { .. } | Step::CloseWindow { .. } => 3,
         Step::Attach { .. } | Step::Release { .. } => 2,
         Step::Record { .. }
+        | Step::Demote { .. }
         | Step::RecordLone { .. }
         | Step::Promote { .. }
         | Step::ProveFlush { .. }
