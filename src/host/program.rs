@@ -22,7 +22,7 @@ const LONGEST_COMPLAINT: usize = 300;
 
 /// How long the start of a program that goes on by itself may take: a part of the time between
 /// the end of all undoing and the end of Xen's patience.
-const STARTING: Duration = Duration::from_secs(1);
+const STARTING: Duration = Duration::from_millis(500);
 
 /// Where programs are found that are not named by their path.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -105,8 +105,8 @@ pub fn holds(machine: &Machine, flow: &Flow, call: Call, fault: Fault, run: &Run
             failed(machine, flow, &claim, run, log)
         }
         // The standard library ends the program where a directory cannot be closed, which no
-        // directory of the kernel's does: it counts as being killed.
-        End::Signal(Signal::SIGABRT) if run.said.contains("during closedir") => Ok(()),
+        // directory of the kernel's does: it counts as being killed. (101: it may unwind.)
+        End::Signal(Signal::SIGABRT) | End::Code(101) if run.said.contains("during closedir") => Ok(()),
         // Before main, the C library itself gives up.
         End::Code(127) if is_memory(call, fault) => Ok(()),
         End::Code(code) => bail!("exit code {code}"),
