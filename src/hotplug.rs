@@ -11,7 +11,7 @@ use crate::host::{Deadline, Host, output};
 use crate::rules::{self, Severity, Verdict};
 use crate::target::Target;
 use crate::{gather, report, sweep};
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use std::time::Duration;
 
 /// The first and the longest pause between two looks at it.
@@ -64,6 +64,10 @@ fn handle(
     let before = host.elapsed();
     let (facts, verdict) = judge(host, event, target, settings);
     host.note("gather", before);
+    // Nothing is demoted on a record that cannot be believed.
+    if let (Action::Remove, Ok(target), Known::Unknown(why)) = (event.action, target, &facts.claim) {
+        return Handled::failed(anyhow!("{target} stays as it is: {why}"), 3);
+    }
     let plan = match event.action {
         Action::Add => add::plan(&event.vbd, &facts, &verdict, settings),
         Action::Remove => remove::plan(&event.vbd, &facts),

@@ -54,6 +54,9 @@ fn take(host: &mut Host, step: &Step, settings: &Settings, pending: &mut Option<
             *pending = release(host, claim, *hand_over)?;
             Ok(())
         }
+        Step::Demote { resource, minor } => {
+            role::demote(host, resource, *minor).with_context(|| format!("{resource} stays Primary"))
+        }
         Step::CloseWindow { resource, alone, hand_over } => {
             let left = close_window(host, resource, *alone, *hand_over)?;
             *pending = pending.take().or(left);
@@ -72,6 +75,7 @@ fn name(step: &Step) -> &'static str {
         Step::ProveFlush { .. } => "flush",
         Step::Attach { .. } => "attach",
         Step::Release { .. } => "release",
+        Step::Demote { .. } => "demote",
         Step::CloseWindow { .. } => "close",
         Step::Refuse { .. } => "refuse",
     }
@@ -105,6 +109,7 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
             Step::ProveFlush { .. }
             | Step::Attach { .. }
             | Step::Release { .. }
+            | Step::Demote { .. }
             | Step::CloseWindow { .. }
             | Step::Refuse { .. } => {}
         }
@@ -129,7 +134,11 @@ fn record(host: &mut Host, claim: &Claim) -> Result<()> {
         return host.remove(&path);
     }
     let text = serde_json::to_string(claim).with_context(|| format!("writing {path}"))?;
-    host.write(&path, &text)
+    // What says so already stays as it is: its time tells since when a release is pending.
+    match host.read_own(&path) {
+        Ok(Some(stored)) if stored.text == text => Ok(()),
+        _ => host.write(&path, &text),
+    }
 }
 
 /// Makes the minors Secondary and takes them off the record; says what is left and why.
@@ -166,5 +175,6 @@ fn close_window(host: &mut Host, resource: &str, alone: bool, hand_over: bool) -
 /// Starts the detached release of a resource that is recorded as pending, or whose window is open.
 fn detach(host: &Host, resource: &str) -> Result<()> {
     let root = host.root().to_string_lossy();
-    crate::host::program::detach(&["--sysroot", &root, "release", "--wait", "3600", resource])
+    let arguments = ["--sysroot", &root, "release", "--recorded", "--wait", "3600", resource];
+    crate::host::program::detach(&arguments)
 }

@@ -8,6 +8,7 @@
 mod claim;
 mod drbd;
 mod node;
+mod status;
 pub mod storage;
 mod window;
 mod xen;
@@ -15,11 +16,13 @@ mod xen;
 pub use claim::*;
 pub use drbd::*;
 pub use node::*;
+pub use status::*;
 pub use window::*;
 pub use xen::*;
 
 use crate::target::Target;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use storage::Devices;
 
 /// A value, or why it could not be had.
@@ -42,8 +45,9 @@ impl<T> Known<T> {
     }
 }
 
-impl<T> From<anyhow::Result<T>> for Known<T> {
-    fn from(result: anyhow::Result<T>) -> Self {
+/// With the whole chain of an error.
+impl<T, E: fmt::Display> From<Result<T, E>> for Known<T> {
+    fn from(result: Result<T, E>) -> Self {
         match result {
             Ok(value) => Known::Is(value),
             Err(error) => Known::Unknown(format!("{error:#}")),
@@ -98,7 +102,7 @@ impl Facts {
     /// (xl_vmcontrol.c, create_domain), and the process that called is the one that receives it.
     pub fn moves_in(&self) -> bool {
         let name = self.backend.value().and_then(|backend| backend.as_ref()?.guest.as_deref());
-        name.is_some_and(|name| name.ends_with("--incoming")) && self.receiving == Known::Is(true)
+        name.is_some_and(|name| name.ends_with(INCOMING)) && self.receiving == Known::Is(true)
     }
 
     /// The one volume that is meant, where that is certain.

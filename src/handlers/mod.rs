@@ -69,6 +69,15 @@ pub enum Step {
         /// itself does not start another.
         hand_over: bool,
     },
+    /// Makes one volume Secondary that nothing is recorded of, because an administrator has named
+    /// its resource. DRBD refuses while anybody has it open; then it stays as it is, and stays
+    /// unrecorded. Undone by nothing.
+    Demote {
+        /// The resource.
+        resource: String,
+        /// The volume's minor.
+        minor: u32,
+    },
     /// Forbids two Primaries again, on both nodes, and removes the record. What
     /// cannot be closed yet, because both are Primary, is left to a detached
     /// release. Undone by nothing: nobody needs it open.
