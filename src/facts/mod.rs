@@ -8,6 +8,7 @@
 mod claim;
 mod drbd;
 mod node;
+mod quarantine;
 mod status;
 pub mod storage;
 mod window;
@@ -16,6 +17,7 @@ mod xen;
 pub use claim::*;
 pub use drbd::*;
 pub use node::*;
+pub use quarantine::*;
 pub use status::*;
 pub use window::*;
 pub use xen::*;
@@ -85,6 +87,8 @@ pub struct Facts {
     pub claim: Known<Option<Claim>>,
     /// The window that this node has opened for a guest that moves in; `None` when there is none.
     pub window: Known<Option<Window>>,
+    /// Why no guest is to be given it until somebody has looked; `None` when it is in no quarantine.
+    pub quarantine: Known<Option<Quarantine>>,
     /// Whether the toolstack that called receives a live migration: its own arguments say so, while
     /// the name `…--incoming` alone could be anybody's. Asked for an add only.
     pub receiving: Known<bool>,

@@ -7,9 +7,11 @@ pub mod claims;
 pub mod domains;
 pub mod domu;
 pub mod drbd;
+pub mod handler;
 pub mod node;
 pub mod peers;
 pub mod probes;
+pub mod quarantine;
 pub mod records;
 pub mod sharing;
 pub mod status;
@@ -99,12 +101,16 @@ pub fn facts_of(
     let major = Known::from(major(host));
     let vbds = Known::from(host.timed("sharing", || sharing::vbds(host)));
     let users = Known::from(vbd::users(host, vbd, &backend, &resource, &major, &vbds));
-    let (claim, window) = match &target {
+    let (claim, window, quarantine) = match &target {
         Ok(target) => (
             Known::from(claims::read(host, &target.resource)),
             Known::from(windows::read(host, &target.resource)),
+            Known::from(quarantine::read(host, &target.resource)),
         ),
-        Err(reason) => (Known::Unknown(reason.clone()), Known::Unknown(reason.clone())),
+        Err(reason) => {
+            let no = || reason.clone();
+            (Known::Unknown(no()), Known::Unknown(no()), Known::Unknown(no()))
+        }
     };
     Facts {
         node: node::not_asked(),
@@ -120,6 +126,7 @@ pub fn facts_of(
         holders: not_asked(),
         claim,
         window,
+        quarantine,
         receiving: not_asked(),
         devices: Devices::new(),
         peers: not_asked(),

@@ -41,6 +41,12 @@ impl Deadline {
         Deadline { at: self.at.min(other.at), ..self }
     }
 
+    /// A deadline after one of so many equal parts of what is left.
+    pub fn share(self, parts: u32) -> Self {
+        let left = self.remaining().unwrap_or(Duration::ZERO);
+        self.at_most(left / parts.max(1))
+    }
+
     /// The time that is left, or why to stop now.
     #[allow(clippy::disallowed_methods)]
     pub fn remaining(&self) -> Result<Duration, Stop> {

@@ -30,6 +30,7 @@ mod peer_durability_unknown;
 mod peer_primary;
 mod protocol;
 mod pygrub_era;
+mod quarantined;
 mod resource_name;
 mod resource_unknown;
 mod script;
@@ -158,6 +159,7 @@ pub const ALL: &[Rule] = &[
     disk_state::RULE,
     standalone::RULE,
     io_suspended::RULE,
+    quarantined::RULE,
     mounted::RULE,
     swap::RULE,
     held::RULE,

@@ -79,6 +79,7 @@ fn good() -> Facts {
         holders: Known::Is(Vec::new()),
         claim: Known::Is(None),
         window: Known::Is(None),
+        quarantine: Known::Is(None),
         receiving: Known::Is(false),
         devices: devices(),
         peers: Known::Is(vec![answer()]),
