@@ -7,7 +7,7 @@ use crate::drbd_kernel::{DrbdKernel, Resource};
 use crate::place::Place;
 use crate::xenstored::Xenstored;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 pub const BACKEND: &str = "/local/domain/0/backend/vbd/5/51712";
@@ -93,7 +93,12 @@ impl Machine {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_block-drbd"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_block-drbd")), arguments)
+    }
+
+    /// The same with another binary.
+    pub fn command_of(&self, binary: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary);
         command.arg("--sysroot").arg(self.place.path()).args(arguments);
         command
             .env_clear()
