@@ -23,16 +23,18 @@ const UNFENCE: Duration = Duration::from_secs(180);
 /// again, until `deadline`.
 pub fn ask_peer(host: &mut Host, peer: &str, how: &AskPeer, resource: &str, deadline: Deadline) -> Judged {
     host.set_deadline(deadline);
-    let mut failed = String::new();
-    loop {
-        let still = match look(host, peer, how, resource) {
-            Judged::InDoubt(why) => why,
+    let (mut doubt, mut failed) = (None, String::new());
+    for attempt in 0.. {
+        let why = match look(host, peer, how, resource) {
+            Judged::InDoubt(why) => format!("{why}{failed}"),
             established => return established,
         };
-        let in_doubt = Judged::InDoubt(format!("{still}{failed}"));
-        let Some(command) = how.outdate_command() else { return in_doubt };
-        if host.deadline().remaining().is_err() {
-            return in_doubt;
+        let time_is_over = host.deadline().remaining().is_err();
+        // That the time was over says less than what was said before.
+        doubt = if time_is_over { doubt.or(Some(why)) } else { Some(why) };
+        let Some(command) = how.outdate_command().filter(|_| !time_is_over) else { break };
+        if attempt > 0 {
+            let _ = host.pause(AGAIN);
         }
         failed = match outdate(host, command, resource) {
             // What it has come to, the next look tells.
@@ -40,11 +42,8 @@ pub fn ask_peer(host: &mut Host, peer: &str, how: &AskPeer, resource: &str, dead
             Ok(code) => format!(", and outdating it there ended with {code}"),
             Err(error) => format!(", and outdating it there failed: {error:#}"),
         };
-        if let established @ Judged::Established(..) = look(host, peer, how, resource) {
-            return established;
-        }
-        let _ = host.pause(AGAIN);
     }
+    Judged::InDoubt(doubt.unwrap_or_default())
 }
 
 fn look(host: &Host, peer: &str, how: &AskPeer, resource: &str) -> Judged {

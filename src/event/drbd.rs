@@ -215,7 +215,10 @@ fn peer(variables: &Variables) -> Result<Option<String>> {
     let named = by_node_id().or_else(by_name).unwrap_or_default();
     let [name] = named.split_whitespace().collect::<Vec<_>>()[..] else { return Ok(None) };
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
-    ensure!(plain && !name.starts_with(['-', '.']) && name.len() <= 255, "DRBD_PEERS {name:?} is no host name");
+    ensure!(
+        plain && !name.starts_with(['-', '.']) && name.len() <= 255,
+        "DRBD_PEERS {name:?} is no host name"
+    );
     Ok(Some(name.to_string()))
 }
 

@@ -6,6 +6,7 @@ mod use_and_replication;
 
 use super::*;
 use crate::config::Settings;
+use crate::event::drbd::EventName;
 use crate::facts::storage::*;
 use crate::facts::*;
 use crate::target::Target;
@@ -194,6 +195,20 @@ fn backend(facts: &mut Facts) -> &mut Backend {
 fn window(vm: &str) -> Known<Option<Window>> {
     let (resource, vm) = ("r0".into(), vm.into());
     Known::Is(Some(Window { version: 1, resource, vm, domid: 5, opened: 1_000_000 }))
+}
+
+fn quarantine() -> Quarantine {
+    Quarantine {
+        version: 1,
+        resource: "r0".into(),
+        event: EventName::SplitBrain,
+        when: 1_000_000,
+        node: "a".into(),
+        reason: "has split".into(),
+        guests: Known::Is(vec!["vm (domain 5)".into()]),
+        act: Act::Pause,
+        later: Vec::new(),
+    }
 }
 
 fn params(text: &'static str) -> impl Fn(&mut Facts) {
