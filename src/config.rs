@@ -15,7 +15,7 @@ use handlers::{Fencing, Handlers, Policy};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use words::{AbsolutePath, Argv, Bounded, Host, Level, Reason, RuleLevels};
+use words::{ALL_RESOURCES, AbsolutePath, Argv, Bounded, Host, Level, ONE_RESOURCE, Reason, RuleLevels};
 
 /// Where the file is, unless `--config` says otherwise.
 pub const PATH: &str = "/etc/xen/block-drbd.toml";
@@ -26,6 +26,8 @@ pub const PATH: &str = "/etc/xen/block-drbd.toml";
 pub struct Settings {
     /// Seconds for which an add waits for what heals by itself, at most 20.
     healing_seconds: Bounded<0, 20>,
+    /// Seconds for which an add waits for a peer that is being connected, at most 20.
+    connecting_seconds: Bounded<0, 20>,
     /// Seconds that a flush may take before it proves nothing, 1 to 20.
     flush_seconds: Bounded<1, 20>,
     /// Whether a peer that is not known to keep what it has been sent refuses.
@@ -35,7 +37,7 @@ pub struct Settings {
     /// The toolstack's program that acts on guests.
     xl: AbsolutePath,
     /// Severities, by rule.
-    rules: RuleLevels,
+    rules: RuleLevels<ALL_RESOURCES>,
     /// What the handlers of DRBD do.
     handlers: Handlers,
     /// How fence-peer fences.
@@ -53,7 +55,7 @@ pub struct Settings {
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 struct ForResource {
     /// Severities, by rule.
-    rules: RuleLevels,
+    rules: RuleLevels<ONE_RESOURCE>,
     /// What the handlers of DRBD do.
     handlers: Handlers,
     /// How fence-peer fences.
@@ -98,6 +100,8 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             healing_seconds: Bounded(3),
+            // A peer that boots is tried again each connect-int, 10 s, and then has to answer a ping.
+            connecting_seconds: Bounded(12),
             flush_seconds: Bounded(5),
             strict: false,
             peer_facts_days: Bounded(7),
@@ -124,6 +128,11 @@ impl Settings {
     /// How long what heals by itself is waited for.
     pub fn healing(&self) -> Duration {
         Duration::from_secs(self.healing_seconds.0)
+    }
+
+    /// How long a peer that is being connected is waited for.
+    pub fn connecting(&self) -> Duration {
+        Duration::from_secs(self.connecting_seconds.0)
     }
 
     /// How long a flush may take.

@@ -195,6 +195,23 @@ fn what_a_peer_said_comes_back_by_a_file_or_a_pipe() {
     assert_eq!(said::of(child.wait_with_output().unwrap()), check);
 }
 
+/// Fields are only ever added: a peer of an older version does not tell them.
+#[test]
+fn what_an_older_peer_does_not_tell_is_unknown() {
+    let machine = Machine::new();
+    let mut facts = json(&run(&machine, &["facts", "--json"]));
+    let resource = &mut facts["resources"]["is"][0];
+    resource.as_object_mut().unwrap().remove("needs_quorum").unwrap();
+    for name in ["quorum", "generations"] {
+        resource["volumes"][0].as_object_mut().unwrap().remove(name).unwrap();
+    }
+    machine.file("facts.json", &facts.to_string());
+    let file = machine.path("facts.json");
+    let check = run(&machine, &["check", "r0", "--json", "--peer-facts", file.to_str().unwrap()]);
+    assert_eq!((check.code, &check.err), (0, &String::new()), "{check:?}");
+    assert!(!check.out.contains("peer-durability-unknown"), "{check:?}");
+}
+
 #[test]
 fn what_no_peer_said_is_refused() {
     let machine = Machine::new();

@@ -54,6 +54,12 @@ fn a_split_brain_puts_the_resource_in_quarantine_until_it_is_cleared() {
         }
         let check = node.run(&["check", "r0"]);
         assert!(check.code == 1 && check.out.contains("[quarantined]"), "{check:?}");
+        let status = node.run(&["status"]);
+        assert!(status.code == 1 && status.out.starts_with("needs you: r0 is in quarantine, "), "{status:?}");
+        assert!(
+            status.out.contains("  do: mend that, and then run: block-drbd quarantine clear r0 "),
+            "{status:?}"
+        );
         let list = node.run(&["quarantine"]);
         assert!(list.code == 0 && list.out.starts_with("r0: split-brain on a at "), "{list:?}");
 

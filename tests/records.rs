@@ -148,6 +148,28 @@ fn every_warning_is_logged_at_every_add() {
 }
 
 #[test]
+fn the_reason_for_a_start_without_the_peer_is_logged_each_time() {
+    let machine = Machine::new();
+    let log = Log::new(&machine);
+    let opt_in =
+        "[resources.r0.rules]\npeer-unfenced = { severity = \"warn\", reason = \"b is in the workshop\" }\n";
+    machine.file("etc/xen/block-drbd.toml", opt_in);
+    machine.drbd.with(|model| model.resources[0].volumes[0].lose_peer());
+    assert_eq!(run(&machine, &["add"]).code, 0);
+    let lines = log.about("peer-unfenced");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].starts_with("resource=r0 rule=peer-unfenced severity=warn: "), "{lines:?}");
+    assert!(lines[0].ends_with(" (lowered: b is in the workshop)"), "{lines:?}");
+    machine
+        .file("etc/xen/block-drbd.toml", &format!("connecting-seconds = 0\n{}", opt_in.replace("r0", "r1")));
+    remove(&machine);
+    std::fs::remove_dir_all(machine.path("run/block-drbd/lone")).unwrap();
+    assert_eq!(run(&machine, &["add"]).code, 1, "the settings of another resource say nothing");
+    machine.file("etc/xen/block-drbd.toml", &opt_in.replace("resources.r0.rules", "rules"));
+    assert_eq!(run(&machine, &["add"]).code, 2, "nor do those of all");
+}
+
+#[test]
 fn an_add_uses_what_the_peer_said_last() {
     let machine = Machine::new();
     let log = Log::new(&machine);

@@ -70,6 +70,15 @@ fn record_is_old(machine: &Machine, seconds: i64) {
     file.set_times(FileTimes::new().set_modified(time)).unwrap();
 }
 
+/// drbd.conf calls the peer of these resources host2.
+fn peers_are_named(machine: &Machine, resources: &[(&str, u32)]) {
+    let section = |(name, minor): &(&str, u32)| {
+        format!("resource {name} {{ on a {{ }} on host2 {{ address 10.0.0.2:{}; }} }}\n", 7789 + minor)
+    };
+    let text: String = resources.iter().map(section).collect();
+    machine.file("etc/drbd.conf", &text);
+}
+
 /// The guest is the half of a migration that has arrived here so many seconds ago.
 fn arrived(machine: &Machine, seconds: u64) {
     machine.xenstored.set("/local/domain/5/name", "web--incoming");
@@ -155,7 +164,7 @@ fn a_release_is_pending_and_then_stuck() {
     promoted(&machine);
     record(&machine, &[minor], "");
     status(&machine, 0, &["nobody: release pending for "]);
-    record_is_old(&machine, 59);
+    record_is_old(&machine, 20);
     status(&machine, 0, &["release pending for "]);
     record_is_old(&machine, 3700);
     let devices = format!("with: fuser -v /dev/drbd{minor}, and then run: block-drbd release r0\n");
@@ -271,12 +280,8 @@ fn the_screen_is_narrow_and_what_is_urgent_stands_first() {
         model.resources[4].volumes[0].conn = 8;
         model.resources[4].volumes[0].peer_role = 0;
     });
-    let section = |(name, minor): (&str, u32)| {
-        format!("resource {name} {{ on a {{ }} on host2 {{ address 10.0.0.2:{}; }} }}\n", 7789 + minor)
-    };
-    let resources =
-        [("alpha", 100), ("mail", 101), ("zeta1", 102), ("vols", 103), ("r0", machine.device.minor)];
-    machine.file("etc/drbd.conf", &resources.map(section).concat());
+    let minor = machine.device.minor;
+    peers_are_named(&machine, &[("alpha", 100), ("mail", 101), ("zeta1", 102), ("vols", 103), ("r0", minor)]);
     let said = status(&machine, 1, &["host2 Secondary", "host2 Inconsistent", "host2 Connecting"]);
     let table: Vec<&str> = said.out.lines().skip_while(|line| !line.starts_with("RESOURCE")).collect();
     let first: Vec<&str> = table.iter().map(|line| line.split_whitespace().next().unwrap()).collect();
@@ -303,7 +308,7 @@ fn status_changes_nothing() {
     assert_eq!(snapshot(), before);
     assert!(machine.drbd.log().is_empty());
     fs::remove_dir_all(machine.path("run/block-drbd")).unwrap();
-    status(&machine, 1, &["orphan"]);
+    status(&machine, 3, &["unknown: /run/block-drbd is not in the directory that stands for the machine\n"]);
     assert!(!machine.path("run/block-drbd").exists());
 }
 
@@ -392,4 +397,34 @@ fn without_drbd_there_is_nothing_to_show() {
     });
     let said = run(&machine, &["status"]);
     assert_eq!((said.code, said.out.as_str()), (0, "DRBD has no resource up\n"));
+}
+
+#[test]
+fn the_readme_shows_what_it_says() {
+    let machine = Machine::new();
+    machine.drbd.with(|model| {
+        let names = [("web", machine.device.minor), ("mail", 100), ("db", 101), ("wiki", 102)];
+        model.resources = names.map(|(name, minor)| Resource::healthy(name, &[minor])).into();
+        model.resources[1].volumes[0].role = PRIMARY;
+        model.resources[2].volumes[0].peer_role = PRIMARY;
+        model.resources[3].volumes[0].peer_disk = 4;
+    });
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let minor = machine.device.minor;
+    peers_are_named(&machine, &[("web", minor), ("mail", 100), ("db", 101), ("wiki", 102)]);
+    machine.guest(5, 51712, "web");
+    machine.xenstored.set("/local/domain/5/name", "web1");
+    assert_eq!(machine.call("add").0, 0);
+    for (name, minor, hours) in [("web", minor, 3), ("mail", 100, 50), ("wiki", 102, 800)] {
+        let text = format!(
+            r#"{{"version":1,"device":{{"major":7,"minor":{minor}}},"at":{},"result":{{"Ok":812}}}}"#,
+            now - hours * 3600 - 600
+        );
+        machine.file(&format!("run/block-drbd/flushes/{name}.{minor}.json"), &text);
+    }
+    let said = status(&machine, 1, &[]);
+    let shown: String =
+        said.out.lines().map(|line| format!("    {line}\n").replace("    \n", "\n")).collect();
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    assert!(readme.contains(&shown), "README.md does not show\n{shown}");
 }

@@ -14,7 +14,7 @@ mod snapshot;
 mod window;
 
 use crate::config::Settings;
-use crate::facts::Claim;
+use crate::facts::{Claim, Lone};
 use crate::handlers::{Plan, Step};
 use crate::host::{Deadline, Host, program};
 use anyhow::{Context, Result};
@@ -52,11 +52,20 @@ fn take(host: &mut Host, step: &Step, settings: &Settings, pending: &mut Option<
     match step {
         Step::OpenWindow { window } => window::open(host, window),
         Step::Record { after, .. } => record(host, after),
+        Step::RecordLone { resource, after, .. } => {
+            if let Err(error) = record_lone(host, resource, after.as_ref()) {
+                *pending = Some(format!(
+                    "what {resource} has written without its peer is not recorded ({error:#}): before the peer is back a guest may be refused"
+                ));
+            }
+            Ok(())
+        }
         Step::Promote { resource, minor } => role::promote(host, resource, *minor),
         Step::ProveFlush { resource, device, within } => flush::prove(host, resource, *device, *within),
         Step::Attach { vbd, device } => attach::attach(host, vbd, *device, settings),
         Step::Release { claim, hand_over } => {
-            *pending = release(host, claim, *hand_over)?;
+            let left = release(host, claim, *hand_over)?;
+            *pending = left.or(pending.take());
             Ok(())
         }
         Step::Demote { resource, minor } => {
@@ -99,6 +108,7 @@ pub fn name(step: &Step) -> &'static str {
     match step {
         Step::OpenWindow { .. } => "open",
         Step::Record { .. } => "record",
+        Step::RecordLone { .. } => "lone",
         Step::Promote { .. } => "promote",
         Step::ProveFlush { .. } => "flush",
         Step::Attach { .. } => "attach",
@@ -130,6 +140,11 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
             Step::Record { before, after } => {
                 if let Err(error) = unrecord(host, before.as_ref(), after, &primary) {
                     *pending = Some(format!("the record of {} is wrong: {error:#}", after.resource));
+                }
+            }
+            Step::RecordLone { resource, before, .. } => {
+                if let Err(error) = record_lone(host, resource, before.as_ref()) {
+                    *pending = Some(format!("the record of {resource} without its peer is wrong: {error:#}"));
                 }
             }
             Step::OpenWindow { window } => match close_window(host, &window.resource, true, true) {
@@ -186,6 +201,13 @@ fn record(host: &mut Host, claim: &Claim) -> Result<()> {
         Ok(Some(stored)) if stored.text == text => Ok(()),
         _ => host.write(&path, &text),
     }
+}
+
+fn record_lone(host: &mut Host, resource: &str, lone: Option<&Lone>) -> Result<()> {
+    let path = Lone::path(resource);
+    let Some(lone) = lone else { return host.remove(&path) };
+    let text = serde_json::to_string(lone).with_context(|| format!("writing {path}"))?;
+    host.write(&path, &text)
 }
 
 /// Makes the minors Secondary and takes them off the record; says what is left and why.

@@ -29,6 +29,7 @@ fn the_shipped_file_holds_the_defaults() {
     assert_eq!(active_settings, Settings::default());
     for option in [
         "healing-seconds",
+        "connecting-seconds",
         "flush-seconds",
         "strict",
         "peer-facts-days",
@@ -87,6 +88,17 @@ fn what_is_wrong_is_named_with_its_place() {
         ("[rules]\nprotocol = { severity = \"warn\", reason = \"x\", y = 1 }", "2:47", "unknown field `y`"),
         ("[rules]\nwrite-order-none = { severity = \"warn\", reason = \"x\" }", "2:20", "cannot be lowered"),
         ("[resources.r0.rules]\npeer-primary = \"info\"", "2:16", "cannot be lowered"),
+        (
+            "[rules]\npeer-unfenced = { severity = \"warn\", reason = \"x\" }",
+            "2:17",
+            "peer-unfenced cannot be lowered for all resources, only for one: write it under [resources.NAME.rules]",
+        ),
+        (
+            "[resources.r0.rules]\npeer-unfenced = \"warn\"",
+            "2:17",
+            "lowering peer-unfenced can lose data: write why",
+        ),
+        ("connecting-seconds = 21", "1:22", "it is 21, and must be 0 to 20"),
         ("[resources.r0]\nrule = 1", "2:1", "unknown field `rule`"),
         ("[[non-volatile]]\nhost = \"a\"\ndevice = \"sda\"", "1:1", "missing field `reason`"),
         ("[[non-volatile]]\nhost = \"\"\ndevice = \"sda\"\nreason = \"x\"", "2:8", "a host name is empty"),
@@ -99,7 +111,7 @@ fn what_is_wrong_is_named_with_its_place() {
         ("[handlers]\nsnapshot-percent = 101", "2:20", "it is 101, and must be 0 to 100"),
         ("[resources.r0.handlers]\nsplit = 1", "2:1", "unknown field `split`"),
         ("[fencing]\nbudget-seconds = 301", "2:18", "it is 301, and must be 1 to 300"),
-        ("[fencing]\nmethods = [{ method = \"pray\" }]", "2:11", "unknown variant `pray`"),
+        ("[fencing]\nmethods = [{ method = \"pray\" }]", "2:23", "unknown variant `pray`"),
         ("[fencing]\nmethods = [{ method = \"ask-peer\", x = 1 }]", "2:11", "unknown field `x`"),
         ("[fencing]\nmethods = [{ method = \"program\" }]", "2:11", "missing field `command`"),
         ("[fencing]\nmethods = [{ method = \"program\", command = [\"x\"] }]", "2:11", "absolute path"),
@@ -127,9 +139,11 @@ fn severities() {
         [rules]
         disk-timeout = "refuse"
         sendpage = { severity = "info", reason = "kernel 6.1" }
+        peer-unfenced = "refuse"
         [resources.r1.rules]
         protocol = { severity = "warn", reason = "a test machine" }
         sendpage = "warn"
+        peer-unfenced = { severity = "warn", reason = "two nodes, an operator on duty" }
     "#;
     let settings = Settings::parse(PATH, text).unwrap();
     let of = |id: &str, resource| settings.severity(rules::find(id).unwrap(), resource);
@@ -139,6 +153,8 @@ fn severities() {
         ("sendpage", Some("r1"), Severity::Warn, None),
         ("protocol", Some("r1"), Severity::Warn, Some("a test machine")),
         ("protocol", Some("r0"), Severity::Refuse, None),
+        ("peer-unfenced", Some("r1"), Severity::Warn, Some("two nodes, an operator on duty")),
+        ("peer-unfenced", Some("r0"), Severity::Refuse, None),
         ("peer-durability-unknown", Some("r0"), Severity::Refuse, None),
     ] {
         assert_eq!(of(id, resource), (severity, lowered.map(str::to_string)), "{id} {resource:?}");

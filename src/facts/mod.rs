@@ -7,6 +7,7 @@
 
 mod claim;
 mod drbd;
+mod lone;
 mod node;
 mod quarantine;
 mod status;
@@ -16,6 +17,7 @@ mod xen;
 
 pub use claim::*;
 pub use drbd::*;
+pub use lone::*;
 pub use node::*;
 pub use quarantine::*;
 pub use status::*;
@@ -85,6 +87,8 @@ pub struct Facts {
     pub holders: Known<Vec<String>>,
     /// What this program has recorded of the resource; `None` when nothing.
     pub claim: Known<Option<Claim>>,
+    /// What this node has written of the resource since it lost the peer; `None` when nothing is recorded.
+    pub lone: Known<Option<Lone>>,
     /// The window that this node has opened for a guest that moves in; `None` when there is none.
     pub window: Known<Option<Window>>,
     /// Why no guest is to be given it until somebody has looked; `None` when it is in no quarantine.
@@ -107,6 +111,13 @@ impl Facts {
     pub fn moves_in(&self) -> bool {
         let name = self.backend.value().and_then(|backend| backend.as_ref()?.guest.as_deref());
         name.is_some_and(|name| name.ends_with(INCOMING)) && self.receiving == Known::Is(true)
+    }
+
+    /// Whether the guest is known to end on this host: not one that xl has moved to another (it
+    /// renames the half that stays, xl_migrate.c), and not one of which nothing is known.
+    pub fn ends_here(&self) -> bool {
+        let name = self.backend.value().and_then(|backend| backend.as_ref()?.guest.as_deref());
+        name.is_some_and(|name| !name.ends_with("--migratedaway"))
     }
 
     /// The one volume that is meant, where that is certain.

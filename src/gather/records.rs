@@ -55,8 +55,9 @@ pub fn with_remedy(unusable: Unusable, remedy: &str) -> Unusable {
     }
 }
 
-/// The version first: what another one has need not be understood.
-fn parse<T: DeserializeOwned>(path: &str, text: &str, known: u32) -> Result<T, String> {
+/// The record in `text`, which is that of the file at `path`, or one clause that says what is
+/// wrong. The version first: what another one has need not be understood.
+pub fn parse<T: DeserializeOwned>(path: &str, text: &str, known: u32) -> Result<T, String> {
     let wrong = |error: serde_json::Error| format!("{path} cannot be understood ({error})");
     let Version { version } = serde_json::from_str(text).map_err(wrong)?;
     match version == known {

@@ -135,6 +135,8 @@ mod tests {
             options: Known::Unknown("no".into()),
             data: unknown(),
             meta: unknown(),
+            generations: Known::Unknown("no".into()),
+            quorum: Known::Unknown("no".into()),
         };
         Resource {
             name: "r0".into(),
@@ -143,6 +145,7 @@ mod tests {
             suspended: Suspended { user: false, no_data: false, fencing: false, quorum: false },
             write_ordering: Known::Unknown("no".into()),
             on_no_data: Known::Unknown("no".into()),
+            needs_quorum: Known::Unknown("no".into()),
             volumes: disks.iter().enumerate().map(volume).collect(),
             connections: Vec::new(),
         }

@@ -10,9 +10,12 @@ mod before_resync_source;
 mod before_resync_target;
 mod disconnected;
 pub mod drbd;
+#[cfg(test)]
+mod drbd_tests;
 pub mod fence_peer;
 mod initial_split_brain;
 mod local_io_error;
+mod lone;
 mod out_of_sync;
 mod pri_lost;
 mod pri_lost_after_sb;
@@ -22,12 +25,14 @@ pub mod release;
 pub mod remove;
 mod set_aside;
 mod split_brain;
+#[cfg(test)]
+mod tests;
 mod unfence_peer;
 pub mod window;
 
 use crate::event::VbdPath;
 use crate::event::drbd::Variables;
-use crate::facts::{Act, Claim, Fenced, PhysicalDevice, Quarantine, Window};
+use crate::facts::{Act, Claim, Fenced, Lone, PhysicalDevice, Quarantine, Window};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -51,6 +56,18 @@ pub enum Step {
         before: Option<Claim>,
         /// What is to be recorded.
         after: Claim,
+    },
+    /// Records what this node has written since it lost the peer, so that the guest may start here
+    /// again without it. A step of its own, as it rests on what was gathered, not on what the
+    /// release finds. Where it fails nothing else does: without a record less is allowed. Undone by
+    /// the record that was there.
+    RecordLone {
+        /// The resource.
+        resource: String,
+        /// What is recorded now.
+        before: Option<Lone>,
+        /// What is to be recorded; nothing when no volume was written alone.
+        after: Option<Lone>,
     },
     /// Makes one volume Primary, never by force. Undone by making it Secondary.
     Promote {

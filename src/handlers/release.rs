@@ -1,7 +1,7 @@
 //! A release that somebody asks for: of what this program promoted and nobody uses any more,
 //! and, by its name, of what is Primary without a record.
 
-use super::{Plan, Step, add, window};
+use super::{Plan, Step, add, lone, window};
 use crate::facts::{Claim, Facts, Known, Resource, Role};
 
 /// Why nothing may be demoted of the resource of `facts`, which was `named` by an administrator
@@ -27,24 +27,20 @@ pub fn plan(facts: &Facts) -> Plan {
 
 /// What to do for a resource that an administrator has named, recorded or not.
 pub fn by_name(facts: &Facts) -> Plan {
-    let demotion = match (facts.claim.value(), facts.resource.value()) {
-        (Some(None), Some(Some(resource))) => unrecorded(facts, resource),
-        (Some(Some(claim)), Some(Some(resource))) if claim.promoted.is_empty() => {
-            let (mut steps, summary) = recorded(facts, claim);
-            // It was Primary before a guest got it, and nobody has it now.
-            match steps.is_empty() {
-                true => (steps, summary),
-                false => {
-                    let (demotions, summary) = unrecorded(facts, resource);
-                    steps.extend(demotions);
-                    (steps, summary)
-                }
-            }
-        }
-        (Some(Some(claim)), _) => recorded(facts, claim),
-        _ => (Vec::new(), "nothing is recorded".into()),
+    let (Some(claim), Some(Some(resource))) = (facts.claim.value(), facts.resource.value()) else {
+        return plan(facts);
     };
-    with_window(facts, demotion)
+    let Some(claim) = claim else { return with_window(facts, unrecorded(facts, resource)) };
+    let (mut steps, mut summary) = recorded(facts, claim);
+    // Nothing of it is ours to release: it was Primary before a guest got it.
+    if let [Step::Record { .. }] = steps[..] {
+        let (demotions, demoted) = unrecorded(facts, resource);
+        if !demotions.is_empty() {
+            steps.extend(demotions);
+            summary = demoted;
+        }
+    }
+    with_window(facts, (steps, summary))
 }
 
 fn with_window(facts: &Facts, (mut steps, summary): (Vec<Step>, String)) -> Plan {
@@ -69,8 +65,8 @@ fn recorded(facts: &Facts, claim: &Claim) -> (Vec<Step>, String) {
     match after.promoted.is_empty() {
         true => (vec![record], format!("the record of {name} is removed: there is nothing of it to release")),
         false => {
-            let release = Step::Release { claim: after, hand_over: false };
-            (vec![record, release], format!("{name} is released"))
+            let steps = [record].into_iter().chain(steps_of(facts, after, false)).collect();
+            (steps, format!("{name} is released"))
         }
     }
 }
@@ -93,4 +89,10 @@ fn unrecorded(facts: &Facts, resource: &Resource) -> (Vec<Step>, String) {
 
 fn has(resource: &Resource, minor: u32) -> bool {
     resource.volumes.iter().any(|volume| volume.minor == minor)
+}
+
+/// Makes what `claim` has promoted Secondary; `hand_over` as of [`Step::Release`].
+pub(super) fn steps_of(facts: &Facts, claim: Claim, hand_over: bool) -> impl Iterator<Item = Step> {
+    let lone = lone::step(facts, &claim.promoted);
+    lone.into_iter().chain([Step::Release { claim, hand_over }])
 }

@@ -1,7 +1,7 @@
 //! A handler of DRBD has set the resource aside: something happened to its data that somebody
 //! has to look at before a guest starts on it.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::{Facts, Known};
 
 /// The rule.
@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: "quarantined",
     group: Group::Replication,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::ForOneResource,
     reason: "after a split brain, a lost Primary or a failed disk a guest could start on the copy that is thrown away, or on one that is not whole",
     remedy: "see block-drbd quarantine list, mend what it says, then run: block-drbd quarantine clear RESOURCE --reason \"...\"",
     check: Check::Volume(check),

@@ -1,6 +1,8 @@
 //! `block-drbd status`: who has what on this host, and what needs somebody. Changes nothing.
 
 pub mod judge;
+#[cfg(test)]
+mod tests;
 
 use crate::gather;
 use crate::host::{Deadline, Host, output};

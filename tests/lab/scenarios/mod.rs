@@ -2,6 +2,7 @@
 
 pub mod boot;
 pub mod create_destroy;
+pub mod degraded_reboot;
 pub mod device_held;
 pub mod drbd_conformance;
 pub mod drives;
