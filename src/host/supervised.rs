@@ -28,8 +28,11 @@ pub enum Ended {
     GivenUp(Stop),
 }
 
-/// How long the work, once told to stop, may take to end what it has started.
-const GRACE: Duration = Duration::from_millis(300);
+/// How long the work, once its time is over, may take to end what it has started, and how long it
+/// may take to die after that: both are part of its time.
+const GRACE: Duration = Duration::from_millis(100);
+/// The same when a signal has ended it before its time was over.
+const LONG_GRACE: Duration = Duration::from_secs(2);
 
 /// No answer is longer; what is, is none.
 const LONGEST: usize = 8192;
@@ -77,7 +80,7 @@ pub fn run(patience: Duration, work: impl FnOnce(&mut Limit) -> String) -> Resul
 /// The answer; `None` at the end of all that was said.
 fn listen(pipe: &mut File, patience: Duration) -> Result<Option<String>, Stop> {
     let beginning = Instant::now();
-    let mut deadline = Deadline::after(patience);
+    let mut deadline = Deadline::after(patience.saturating_sub(GRACE * 2));
     let (mut said, mut buffer) = (Vec::new(), [0; 1024]);
     while said.len() <= LONGEST {
         wait_for(pipe, deadline)?;
@@ -94,7 +97,7 @@ fn listen(pipe: &mut File, patience: Duration) -> Result<Option<String>, Stop> {
                 (Some(answer), _) => return Ok(Some(answer.to_string())),
                 (None, Some(whole)) => {
                     let whole = Duration::from_millis(whole.parse().unwrap_or(0));
-                    deadline = Deadline::after(whole.saturating_sub(beginning.elapsed()));
+                    deadline = Deadline::after(whole.saturating_sub(beginning.elapsed() + GRACE * 2));
                 }
                 (None, None) => return Ok(None),
             }
@@ -115,13 +118,17 @@ fn wait_for(pipe: &File, deadline: Deadline) -> Result<(), Stop> {
 
 /// Sees the child off.
 fn finish(child: Pid, ended: Result<Option<String>, Stop>) -> Ended {
+    let grace = match ended {
+        Err(Stop::Signal(_)) => LONG_GRACE,
+        _ => GRACE,
+    };
     if ended.is_err() {
         // It ends the programs that it has started, which its own death would not.
         let _ = kill(child, Signal::SIGTERM);
     }
-    let status = gone(child).or_else(|| {
+    let status = gone(child, grace).or_else(|| {
         let _ = kill(child, Signal::SIGKILL);
-        gone(child)
+        gone(child, GRACE)
     });
     match ended {
         Ok(Some(answer)) => Ended::Answered(answer),
@@ -130,9 +137,9 @@ fn finish(child: Pid, ended: Result<Option<String>, Stop>) -> Ended {
     }
 }
 
-/// How the child has ended, if it has within [`GRACE`].
-fn gone(child: Pid) -> Option<WaitStatus> {
-    let grace = Deadline::after(GRACE).despite_signals();
+/// How the child has ended, if it has within `grace`.
+fn gone(child: Pid, grace: Duration) -> Option<WaitStatus> {
+    let grace = Deadline::after(grace).despite_signals();
     loop {
         match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) if grace.remaining().is_ok() => {

@@ -152,8 +152,18 @@ impl Node {
     }
 }
 
-/// Whether a process of that number is there and not only waited for.
-pub fn lives(pid: &str) -> bool {
+/// Waits until the process of that number is no more.
+#[track_caller]
+pub fn is_ended(pid: &str) {
+    let started = Instant::now();
+    while lives(pid) {
+        assert!(started.elapsed() < SOON, "{} lives on", pid.trim());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether it is there and not only waited for.
+fn lives(pid: &str) -> bool {
     let status = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
     !status.is_empty() && !status.rsplit(')').next().unwrap().trim_start().starts_with('Z')
 }
