@@ -4,6 +4,8 @@
 //! child, and this process answers for it: with what the child says, or, when it dies, hangs or
 //! talks nonsense, with the code that loses nothing. Either way the log says why.
 
+mod said;
+
 use crate::act::{self, fence};
 use crate::config::Settings;
 use crate::config::handlers::Method;
@@ -13,23 +15,13 @@ use crate::gather;
 use crate::handlers::drbd::{self, Answer, Decision, Handler, Subject};
 use crate::handlers::fence_peer::{self, Judged};
 use crate::handlers::{Plan, Step};
-use crate::host::supervised::{self, Ended, Limit};
+use crate::host::supervised::{self, Limit};
 use crate::host::syslog::{self, Level};
 use crate::host::{Deadline, Host, output, program};
 use crate::{event, report};
 use anyhow::Result;
+use said::Said;
 use std::time::Duration;
-
-/// What of the time is left to those who wait: for ending what hangs, and for the log.
-const MARGIN: Duration = Duration::from_millis(500);
-
-/// What DRBD is answered, and what the log says of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Said {
-    code: i32,
-    level: Level,
-    line: String,
-}
 
 /// Handles one event and returns the exit code.
 pub fn run(
@@ -46,23 +38,15 @@ pub fn run(
         }
         said.encode()
     });
-    let said = answer(handler, ended);
+    let said = Said::of(handler, ended);
     tell(host, &said, verbose);
     said.code
 }
 
-/// What DRBD is answered, whatever became of the child.
-fn answer(handler: &Handler, ended: Result<Ended>) -> Said {
-    let why = match ended {
-        Ok(Ended::Answered(text)) => match Said::decode(&text, handler) {
-            Some(said) => return said,
-            None => "it answered what is no answer".into(),
-        },
-        Ok(Ended::Died(how)) => how,
-        Ok(Ended::GivenUp(stop)) => stop.to_string(),
-        Err(error) => format!("{error:#}"),
-    };
-    Said::failed(handler, &format!("the handler did not come to an end: {why}"))
+/// What of the whole time is left to those who wait: for ending what hangs, and for the log, on a
+/// host that may be busy with what has gone wrong.
+fn margin(whole: Duration) -> Duration {
+    (whole / 4).min(Duration::from_secs(2))
 }
 
 /// The work of the child.
@@ -72,7 +56,7 @@ fn work(
     settings: impl FnOnce(&Host) -> Result<Settings>,
     limit: &mut Limit,
 ) -> Said {
-    host.set_deadline(limit.left(handler.patience, MARGIN));
+    host.set_deadline(limit.left(handler.patience, margin(handler.patience)));
     let event = match DrbdEvent::from_environment(handler.event) {
         Ok(event) => event,
         Err(error) => return Said::failed(handler, &format!("{error:#}")),
@@ -83,7 +67,9 @@ fn work(
         Err(error) if handler.safe != 0 => return Said::failed(handler, &format!("{error:#}")),
         Err(error) => (Settings::default(), Some(format!("{error:#}; everything is at its default"))),
     };
+    host.set_deadline(limit.left(handler.patience, margin(handler.patience)).at_most(handler.look));
     let facts = gather::handler::facts(host, &event);
+    host.set_deadline(limit.left(handler.patience, margin(handler.patience)));
     let resource = match &facts.resource {
         Known::Is(resource) => resource.clone(),
         Known::Unknown(why) => return Said::failed(handler, why),
@@ -143,12 +129,12 @@ fn fence(host: &mut Host, handler: &Handler, subject: &Subject, settings: &Setti
     let policy = settings.handling(Some(subject.resource));
     let mut doubts = Vec::new();
     for (tried, method) in policy.methods.iter().enumerate() {
-        let left = limit.left(policy.budget, MARGIN);
+        let left = limit.left(policy.budget, margin(policy.budget));
         let deadline = left.share(slow(&policy.methods[tried..]));
         match one_method(host, method, subject, settings, deadline) {
             Judged::InDoubt(why) => doubts.push(why),
             Judged::Established(code, how) => {
-                host.set_deadline(limit.left(policy.budget, MARGIN / 2));
+                host.set_deadline(limit.left(policy.budget, margin(policy.budget) / 2));
                 return established(host, handler, subject, settings, (code, &how));
             }
         }
@@ -244,36 +230,6 @@ fn word(step: &Step) -> String {
     }
 }
 
-impl Said {
-    /// What loses nothing, and why no more is answered.
-    fn failed(handler: &Handler, why: &str) -> Said {
-        let (code, event) = (handler.safe, handler.event);
-        Said { code, level: Level::Error, line: format!("handler={event} exit={code}: {why}") }
-    }
-
-    fn encode(&self) -> String {
-        let level = match self.level {
-            Level::Error => "error",
-            Level::Warning => "warning",
-            Level::Info => "info",
-        };
-        format!("{} {level} {}", self.code, report::one_line(&self.line))
-    }
-
-    /// What the child has said, when it is something that may be answered for this event.
-    fn decode(text: &str, handler: &Handler) -> Option<Said> {
-        let mut words = text.splitn(3, ' ');
-        let code = words.next()?.parse().ok().filter(|code| handler.answers.contains(code))?;
-        let level = match words.next()? {
-            "error" => Level::Error,
-            "warning" => Level::Warning,
-            "info" => Level::Info,
-            _ => return None,
-        };
-        Some(Said { code, level, line: words.next()?.to_string() })
-    }
-}
-
 /// To syslog; to stderr too, when it is not good news or was asked for.
 fn tell(host: &Host, said: &Said, verbose: bool) {
     let (line, total) = (report::one_line(&said.line), report::times(&[], host.elapsed()));
@@ -297,49 +253,4 @@ pub fn detached(host: &mut Host, seconds: u64, what: &str, command: &[String]) -
     };
     syslog::write(host, level, &report::one_line(&format!("the {what} {how}")));
     Ok(if level == Level::Info { 0 } else { 4 })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::host::Stop;
-
-    #[test]
-    fn whatever_becomes_of_the_child_the_answer_is_a_fact_or_safe() {
-        let said = |text: &str| Ok(Ended::Answered(text.into()));
-        for (event, ended, code) in [
-            (EventName::FencePeer, said("4 info r0: outdated"), 4),
-            (EventName::FencePeer, said("1 error r0: in doubt"), 1),
-            (EventName::FencePeer, said("0 info r0: fine"), 1),
-            (EventName::FencePeer, said("2 info x"), 1),
-            (EventName::FencePeer, said("8 info x"), 1),
-            (EventName::FencePeer, said("-1 info x"), 1),
-            (EventName::FencePeer, said("4"), 1),
-            (EventName::FencePeer, said("4 info"), 1),
-            (EventName::FencePeer, said("4 loud x"), 1),
-            (EventName::FencePeer, said(""), 1),
-            (EventName::FencePeer, said("four info x"), 1),
-            (EventName::FencePeer, Ok(Ended::Died("SIGABRT ended it".into())), 1),
-            (EventName::FencePeer, Ok(Ended::GivenUp(Stop::Deadline)), 1),
-            (EventName::FencePeer, Ok(Ended::GivenUp(Stop::Signal(15))), 1),
-            (EventName::FencePeer, Err(anyhow::anyhow!("no memory")), 1),
-            (EventName::BeforeResyncTarget, said("0 info x"), 0),
-            (EventName::BeforeResyncTarget, said("3 info x"), 1),
-            (EventName::BeforeResyncTarget, Ok(Ended::Died("x".into())), 1),
-            (EventName::BeforeResyncSource, said("1 info x"), 0),
-            (EventName::SplitBrain, said("1 error x"), 0),
-            (EventName::SplitBrain, Ok(Ended::Died("x".into())), 0),
-        ] {
-            let shown = format!("{event} {ended:?}");
-            let said = answer(drbd::of(event), ended);
-            assert_eq!(said.code, code, "{shown}");
-            assert!(!said.line.is_empty(), "{shown}");
-        }
-    }
-
-    #[test]
-    fn what_is_said_is_read_back() {
-        let said = Said { code: 4, level: Level::Warning, line: "r0: it is so".into() };
-        assert_eq!(Said::decode(&said.encode(), drbd::of(EventName::FencePeer)), Some(said));
-    }
 }

@@ -16,6 +16,8 @@ pub struct Handler {
     pub safe: i32,
     /// What may be answered at all.
     pub answers: &'static [i32],
+    /// How long it may look at what there is.
+    pub look: Duration,
     /// How long it may take; fence-peer until it knows its budget.
     pub patience: Duration,
 }
@@ -51,12 +53,12 @@ pub enum Answer {
     Fence,
 }
 
-/// For what only looks at the machine or starts something.
-const SHORT: Duration = Duration::from_secs(5);
-/// For what pauses guests and writes to the disk.
-const LONG: Duration = Duration::from_secs(10);
-/// For what takes snapshots.
-const SNAPSHOTS: Duration = Duration::from_secs(30);
+/// What depends on nothing that it looks at: the guests only stand in its line of the log.
+const BRIEF: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
+/// What pauses guests and writes to the disk.
+const LONG: [Duration; 2] = [Duration::from_secs(4), Duration::from_secs(10)];
+/// What takes snapshots.
+const SNAPSHOTS: [Duration; 2] = [Duration::from_secs(4), Duration::from_secs(30)];
 
 /// DRBD does not look at the answer (drbd.md 7.2).
 const IGNORED: (i32, &[i32]) = (0, &[0]);
@@ -67,30 +69,30 @@ const MAY_REFUSE: (i32, &[i32]) = (1, &[0, 1]);
 
 /// Every event.
 pub const ALL: [Handler; 14] = [
-    handler(EventName::FencePeer, fence_peer::plan, ABOUT_PEER, LONG),
-    handler(EventName::UnfencePeer, unfence_peer::plan, IGNORED, SHORT),
+    handler(EventName::FencePeer, fence_peer::plan, ABOUT_PEER, BRIEF),
+    handler(EventName::UnfencePeer, unfence_peer::plan, IGNORED, BRIEF),
     handler(EventName::BeforeResyncTarget, before_resync_target::plan, MAY_REFUSE, SNAPSHOTS),
     // The source loses nothing by a resync, so nothing that goes wrong here may stop one.
-    handler(EventName::BeforeResyncSource, before_resync_source::plan, IGNORED, SHORT),
-    handler(EventName::AfterResyncTarget, after_resync_target::plan, IGNORED, LONG),
-    handler(EventName::OutOfSync, out_of_sync::plan, IGNORED, LONG),
-    handler(EventName::InitialSplitBrain, initial_split_brain::plan, IGNORED, SHORT),
+    handler(EventName::BeforeResyncSource, before_resync_source::plan, IGNORED, BRIEF),
+    handler(EventName::AfterResyncTarget, after_resync_target::plan, IGNORED, BRIEF),
+    handler(EventName::OutOfSync, out_of_sync::plan, IGNORED, BRIEF),
+    handler(EventName::InitialSplitBrain, initial_split_brain::plan, IGNORED, BRIEF),
     handler(EventName::SplitBrain, split_brain::plan, IGNORED, LONG),
     handler(EventName::PriLost, pri_lost::plan, IGNORED, LONG),
     handler(EventName::PriLostAfterSb, pri_lost_after_sb::plan, IGNORED, LONG),
     handler(EventName::PriOnInconDegr, pri_on_incon_degr::plan, IGNORED, LONG),
     handler(EventName::LocalIoError, local_io_error::plan, IGNORED, LONG),
     handler(EventName::QuorumLost, quorum_lost::plan, IGNORED, LONG),
-    handler(EventName::Disconnected, disconnected::plan, IGNORED, SHORT),
+    handler(EventName::Disconnected, disconnected::plan, IGNORED, BRIEF),
 ];
 
 const fn handler(
     event: EventName,
     plan: fn(&Subject, &Policy) -> Decision,
     (safe, answers): (i32, &'static [i32]),
-    patience: Duration,
+    [look, patience]: [Duration; 2],
 ) -> Handler {
-    Handler { event, plan, safe, answers, patience }
+    Handler { event, plan, safe, answers, look, patience }
 }
 
 /// The handler of an event.
