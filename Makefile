@@ -7,7 +7,7 @@ PREFIX  ?= /usr
 SCRIPTS ?= /etc/xen/scripts
 UNITS   ?= $(PREFIX)/lib/systemd/system
 
-.PHONY: build deps check unit test lab lab-all demo bench fuzz install install-units clean
+.PHONY: build deps check unit test lab lab-all demo bench faults fuzz install install-units clean
 
 build:
 	$(CARGO) build --release --locked
@@ -44,6 +44,11 @@ demo: deps build
 bench: deps build
 	$(CARGO) test --locked --release --test vbds -- --nocapture
 	$(CARGO) test --locked --test lab -- --bench
+
+# Every system call of the shipped binary goes wrong in every way that it can, one at a time, in all
+# its modes or in one: `make faults FLOW=remove` (tests/faults/flows.rs names them).
+faults: deps build
+	FLOW=$(FLOW) $(CARGO) test --locked --test faults -- --ignored --nocapture
 
 # libFuzzer on each parser in turn, or on one: `make fuzz FUZZ=proc_drbd SECONDS=600`. Needs
 # cargo-fuzz (cargo install cargo-fuzz --locked) and a C++ compiler. Coverage is counted by the

@@ -182,7 +182,7 @@ fn a_signal_is_answered_at_once() {
 #[test]
 fn without_memory_the_answer_is_one() {
     Node::each(|node| {
-        let image = fs::metadata(&node.binary).unwrap().len();
+        let image = fs::metadata(&node.machine.binary).unwrap().len();
         node.settings(&format!("{}\n", format!("# {}\n", "x".repeat(1000)).repeat(12_000)));
         let real = node.command("fence-peer");
         let mut limited = Command::new("prlimit");

@@ -403,6 +403,35 @@ fn an_add_that_fails_on_a_pending_resource_leaves_it_pending() {
     released_later(&machine);
 }
 
+#[test]
+fn an_add_that_fails_after_a_killed_one_releases_what_that_left() {
+    let machine = Machine::new();
+    let minor = machine.device.minor;
+    machine.drbd.with(|model| model.volume(minor).unwrap().role = PRIMARY);
+    let user = format!(r#"{{"domid":5,"devid":51712,"minor":{minor}}}"#);
+    let record = format!(r#"{{"version":1,"resource":"r0","promoted":[{minor}],"users":[{user}]}}"#);
+    machine.file("run/block-drbd/claims/r0.json", &record);
+    std::fs::remove_file(machine.path(&format!("dev/drbd{minor}"))).unwrap();
+    let (code, text) = machine.call("add");
+    assert_eq!(code, 4, "{text}");
+    assert!(text.contains("is released as soon as it can be"), "{text}");
+    released_later(&machine);
+}
+
+/// Who ignores SIGCHLD hands that on to what he starts: no child can be waited for.
+#[test]
+fn a_caller_that_ignores_sigchld() {
+    let machine = Machine::new();
+    for action in ["add", "remove"] {
+        let mut shell = std::process::Command::new("sh");
+        let program = machine.command(&[action]);
+        shell.args(["-c", "trap '' CHLD; exec \"$0\" \"$@\""]).arg(program.get_program());
+        shell.args(program.get_args()).envs(program.get_envs().filter_map(|(k, v)| Some((k, v?))));
+        assert_eq!(said(shell.output().unwrap()), (0, String::new()), "{action}");
+    }
+    assert_eq!(machine.role(), SECONDARY);
+}
+
 /// Waits for the detached release.
 #[track_caller]
 fn released_later(machine: &Machine) {

@@ -12,6 +12,8 @@ pub fn cannot_tell(facts: &Facts, named: bool) -> Option<&str> {
         (Known::Is(None), Known::Unknown(why), _) | (Known::Is(None), _, Known::Unknown(why)) if named => {
             Some(why)
         }
+        // Whether those on record still have it.
+        (Known::Is(Some(claim)), _, Known::Unknown(why)) if !claim.users.is_empty() => Some(why),
         _ => None,
     }
 }

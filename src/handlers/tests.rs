@@ -18,6 +18,12 @@ fn claimed(mut facts: Facts, promoted: &[u32]) -> Facts {
     facts
 }
 
+/// On record without a user.
+fn pending(facts: Facts) -> Facts {
+    let claim = Claim { promoted: vec![3], ..Claim::new("r0") };
+    Facts { claim: Known::Is(Some(claim)), ..facts }
+}
+
 fn used(mut facts: Facts, live: bool) -> Facts {
     let (domid, devid, minor, guest) = (5, 51712, 3, Some("vm".into()));
     facts.users =
@@ -70,7 +76,12 @@ fn what_a_release_does() {
         (Facts { claim: Known::Unknown(unknown()), window: Known::Unknown(unknown()), ..good() }, "?", "?"),
         (Facts { users: Known::Unknown(unknown()), ..primary() }, "?", ""),
         (Facts { resource: Known::Unknown(unknown()), ..good() }, "?", ""),
-        (Facts { users: Known::Unknown(unknown()), ..claimed(primary(), &[3]) }, "", ""),
+        (Facts { users: Known::Unknown(unknown()), ..claimed(primary(), &[3]) }, "?", "?"),
+        (
+            Facts { users: Known::Unknown(unknown()), ..pending(primary()) },
+            "record release",
+            "record release",
+        ),
         (Facts { window: Known::Unknown(unknown()), ..good() }, "close", "close"),
         (Facts { window: Known::Unknown(unknown()), ..primary() }, "demote close", "close"),
     ];

@@ -216,10 +216,15 @@ impl Host {
     }
 
     fn entries(&self, path: &str) -> Result<Option<Vec<(String, u64)>>> {
-        let entries = match fs::read_dir(self.inside(path)?) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("listing {path}")),
+        let directory = self.inside(path)?;
+        let entries = loop {
+            match fs::read_dir(&directory) {
+                Ok(entries) => break entries,
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                // std makes every other call again, but not this one.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).with_context(|| format!("listing {path}")),
+            }
         };
         let mut names = Vec::new();
         for entry in entries {

@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods)]
 
+use super::bounded::{self, Ended};
 use super::{Deadline, Host, sys};
 use anyhow::{Context, Result, bail, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -21,6 +22,10 @@ use std::time::Duration;
 /// How much of what a failing program says on stderr is worth telling.
 const LONGEST_COMPLAINT: usize = 300;
 
+/// How long the start of a program that goes on by itself may take: a part of the time between
+/// the end of all undoing and the end of Xen's patience.
+const STARTING: Duration = Duration::from_secs(1);
+
 /// What a program may print that is run for its exit code.
 const LARGEST_IGNORED: usize = 1 << 20;
 
@@ -35,6 +40,19 @@ pub fn detach(arguments: &[&str]) -> Result<()> {
 
 /// The same, with these variables as its environment.
 fn detach_with(arguments: &[&str], environment: &BTreeMap<String, String>) -> Result<()> {
+    // std waits for the new program, and after some errors even for its end.
+    let start = || match start_detached(arguments, environment) {
+        Ok(()) => b"started".to_vec(),
+        Err(error) => format!("{error:#}").into_bytes(),
+    };
+    match bounded::run(Deadline::after(STARTING).despite_signals(), start)? {
+        Ended::Answered(answer) if answer == b"started" => Ok(()),
+        Ended::Answered(why) => bail!("{}", String::from_utf8_lossy(&why)),
+        Ended::GivenUp { stop, .. } => bail!("{stop}"),
+    }
+}
+
+fn start_detached(arguments: &[&str], environment: &BTreeMap<String, String>) -> Result<()> {
     Command::new("/proc/self/exe")
         .args(arguments)
         .env_clear()

@@ -40,20 +40,20 @@ fn newest(directory: &Path) -> SystemTime {
 /// A machine with guest 5 on r0.
 pub struct Node {
     pub machine: Machine,
-    pub binary: PathBuf,
     log: UnixDatagram,
 }
 
 impl Node {
     pub fn new(binary: &Path) -> Node {
-        let machine = Machine::new();
+        let mut machine = Machine::new();
+        machine.binary = binary.to_owned();
         fs::create_dir_all(machine.path("dev")).unwrap();
         let log = UnixDatagram::bind(machine.path("dev/log")).unwrap();
         log.set_nonblocking(true).unwrap();
         machine
             .xenstored
             .set(&format!("{BACKEND}/physical-device"), &format!("7:{:x}", machine.device.minor));
-        let node = Node { machine, binary: binary.to_owned(), log };
+        let node = Node { machine, log };
         node.program("usr/sbin/xl", "echo \"$*\" >> ROOT/xl.log");
         node
     }
@@ -77,7 +77,7 @@ impl Node {
 
     /// A call with nothing of DRBD in its environment.
     pub fn bare(&self, arguments: &[&str]) -> Command {
-        let mut command = self.machine.command_of(&self.binary, arguments);
+        let mut command = self.machine.command(arguments);
         command.env_remove("XENBUS_PATH").env_remove("script");
         command
     }
@@ -103,7 +103,7 @@ impl Node {
 
     #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> Said {
-        of(self.machine.command_of(&self.binary, arguments).output().unwrap())
+        of(self.machine.command(arguments).output().unwrap())
     }
 
     /// The lines of the system log since the last call, each without its head.
