@@ -7,6 +7,7 @@
 
 mod claim;
 mod drbd;
+mod handler;
 mod lone;
 mod node;
 mod quarantine;
@@ -17,6 +18,7 @@ mod xen;
 
 pub use claim::*;
 pub use drbd::*;
+pub use handler::*;
 pub use lone::*;
 pub use node::*;
 pub use quarantine::*;

@@ -121,34 +121,17 @@ pub fn of_assumption(reason: &str) -> Judged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Known, Suspended, Volume};
+    use crate::facts::Volume;
+    use crate::rules::tests::healthy;
 
     fn resource(role: Role, disks: &[(Role, DiskState)]) -> Resource {
-        let unknown = || Known::Unknown("no".to_string());
-        let volume = |(number, (role, disk)): (usize, &(Role, DiskState))| Volume {
-            number: number as u32,
-            minor: number as u32,
+        let healthy = healthy();
+        let volume = |(role, disk): &(Role, DiskState)| Volume {
             role: role.clone(),
             disk: disk.clone(),
-            backing_device: None,
-            meta_device: None,
-            options: Known::Unknown("no".into()),
-            data: unknown(),
-            meta: unknown(),
-            generations: Known::Unknown("no".into()),
-            quorum: Known::Unknown("no".into()),
+            ..healthy.volumes[0].clone()
         };
-        Resource {
-            name: "r0".into(),
-            source: Source::Kernel,
-            role,
-            suspended: Suspended { user: false, no_data: false, fencing: false, quorum: false },
-            write_ordering: Known::Unknown("no".into()),
-            on_no_data: Known::Unknown("no".into()),
-            needs_quorum: Known::Unknown("no".into()),
-            volumes: disks.iter().enumerate().map(volume).collect(),
-            connections: Vec::new(),
-        }
+        Resource { role, volumes: disks.iter().map(volume).collect(), ..healthy.clone() }
     }
 
     fn code(judged: &Judged) -> i32 {
