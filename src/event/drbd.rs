@@ -48,7 +48,7 @@ pub enum EventName {
     Disconnected,
 }
 
-/// Each event by its name in drbd.conf.
+/// Each event of DRBD 8.3, 8.4 and 9 by its name in drbd.conf (drbd-utils, drbdadm_main.c: khelper).
 pub const NAMES: [(&str, EventName); 15] = [
     ("fence-peer", EventName::FencePeer),
     // The name before 8.3, which drbdadm still takes.
