@@ -76,6 +76,7 @@ install: build install-units
 	install -D -m 0755 $(BINARY) $(DESTDIR)$(SCRIPTS)/block-drbd
 	install -D -m 0644 man/block-drbd.8 $(DESTDIR)$(PREFIX)/share/man/man8/block-drbd.8
 	[ -e $(DESTDIR)/etc/xen/block-drbd.toml ] || install -D -m 0644 etc/block-drbd.toml $(DESTDIR)/etc/xen/block-drbd.toml
+	install -D -m 0644 etc/drbd.d/xen-handlers.res $(DESTDIR)$(PREFIX)/share/doc/block-drbd/xen-handlers.res
 	mkdir -p $(DESTDIR)$(PREFIX)/sbin
 	ln -sfn $(SCRIPTS)/block-drbd $(DESTDIR)$(PREFIX)/sbin/block-drbd
 

@@ -8,6 +8,7 @@
 use block_drbd::check::{Answer, Subject};
 use block_drbd::config::Settings;
 use block_drbd::event::VbdPath;
+use block_drbd::event::drbd::{DrbdEvent, EventName, Subject as About, Variables};
 use block_drbd::facts::storage::Devices;
 use block_drbd::facts::{
     Claim, Facts, FlushProbe, Known, NodeFacts, PeerAnswer, PhysicalDevice, Resource, Window,
@@ -31,7 +32,7 @@ use std::time::Duration;
 pub type Parser = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const ALL: [Parser; 12] = [
+pub const ALL: [Parser; 13] = [
     ("proc_drbd", proc_drbd),
     ("drbd_conf", drbd_conf),
     ("drbdsetup", drbdsetup),
@@ -44,6 +45,7 @@ pub const ALL: [Parser; 12] = [
     ("xenstore_dump", xenstore_dump),
     ("drbd_netlink", drbd_netlink),
     ("target", target),
+    ("drbd_event", drbd_event),
 ];
 
 /// Where the record is said to be that is read.
@@ -300,6 +302,24 @@ pub fn target(data: &[u8]) {
     }
     if let Some(device) = same(|| PhysicalDevice::parse(&text)) {
         assert_eq!(PhysicalDevice::parse(&device.to_string()), Some(device));
+    }
+}
+
+/// DRBD's variables, one `NAME=VALUE` a line; what passes may go into a path or a message.
+pub fn drbd_event(data: &[u8]) {
+    let text = text(data);
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    let variables: Variables = pairs.map(|(name, value)| (name.into(), value.into())).collect();
+    let read = || DrbdEvent::read(EventName::SplitBrain, variables.clone());
+    match same(|| read().map_err(|error| format!("{error:#}"))) {
+        Err(error) => quiet(&one_line(&error)),
+        Ok(event) => {
+            if let About::Resource(name) = &event.subject {
+                assert_eq!(Target::parse(name.as_bytes()).map(|target| target.to_string()), Ok(name.clone()));
+            }
+            assert!(event.disks.iter().all(|disk| disk.starts_with("/dev/") && !disk.contains("/../")));
+            event.variables.values().for_each(|value| quiet(value));
+        }
     }
 }
 

@@ -51,6 +51,34 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// DRBD handler: something has happened to a resource (DRBD_RESOURCE and more in the environment)
+    ///
+    /// For `handlers { }` in drbd.conf; etc/drbd.d/xen-handlers.res has every line. Exit codes:
+    /// fence-peer answers with DRBD's own, 1 in doubt; before-resync-target refuses with 1; DRBD does
+    /// not look at the others.
+    Handler {
+        /// What has happened: the name of the handler in drbd.conf
+        name: String,
+    },
+    /// What handlers have set aside, and why; give it back
+    Quarantine {
+        /// What to do; list is the default
+        #[command(subcommand)]
+        what: Option<QuarantineCommand>,
+    },
+    /// Run a program that a handler does not wait for
+    #[command(hide = true)]
+    Detached {
+        /// How long it may take
+        #[arg(long)]
+        seconds: u64,
+        /// What it is for
+        #[arg(long)]
+        what: String,
+        /// The program with its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
     /// Demote what nobody uses any more
     ///
     /// What block-drbd has promoted and recorded; and, if the resource is named, what is Primary
@@ -107,6 +135,25 @@ pub enum Command {
     Rules {
         /// The rule
         id: Option<String>,
+    },
+}
+
+/// What can be done about a quarantine.
+#[derive(Debug, Clone, Subcommand)]
+pub enum QuarantineCommand {
+    /// Show every resource that is set aside; exit code 3 when a record of it cannot be relied on
+    List {
+        /// Answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give a resource back
+    Clear {
+        /// The resource
+        resource: String,
+        /// What was found and done; it is kept
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
     },
 }
 

@@ -3,6 +3,7 @@
 //! A word that is not known is an error: a mistyped option must not silently
 //! mean its default. Reads no file itself.
 
+pub mod handlers;
 mod words;
 
 use crate::facts::NodeFacts;
@@ -10,10 +11,11 @@ use crate::facts::storage::Devices;
 use crate::place::{self, Place};
 use crate::rules::{Rule, Severity};
 use anyhow::{Result, anyhow};
+use handlers::{Fencing, Handlers, Policy};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use words::{ALL_RESOURCES, Argv, Bounded, Host, Level, ONE_RESOURCE, Reason, RuleLevels};
+use words::{ALL_RESOURCES, AbsolutePath, Argv, Bounded, Host, Level, ONE_RESOURCE, Reason, RuleLevels};
 
 /// Where the file is, unless `--config` says otherwise.
 pub const PATH: &str = "/etc/xen/block-drbd.toml";
@@ -32,8 +34,14 @@ pub struct Settings {
     strict: bool,
     /// Days after which what a peer said of itself is too old, 1 to 365.
     peer_facts_days: Bounded<1, 365>,
+    /// The toolstack's program that acts on guests.
+    xl: AbsolutePath,
     /// Severities, by rule.
     rules: RuleLevels<ALL_RESOURCES>,
+    /// What the handlers of DRBD do.
+    handlers: Handlers,
+    /// How fence-peer fences.
+    fencing: Fencing,
     /// What is set for one resource, by its name.
     resources: BTreeMap<String, ForResource>,
     /// Caches that survive a power cut.
@@ -48,6 +56,10 @@ pub struct Settings {
 struct ForResource {
     /// Severities, by rule.
     rules: RuleLevels<ONE_RESOURCE>,
+    /// What the handlers of DRBD do.
+    handlers: Handlers,
+    /// How fence-peer fences.
+    fencing: Fencing,
 }
 
 /// A cache that the administrator vouches for: what it has taken survives a power cut.
@@ -68,12 +80,19 @@ pub struct NonVolatile {
 pub struct AskPeer {
     /// A program and its arguments, no shell, whose output is that of `block-drbd facts --json` on the peer.
     command: Argv,
+    /// The same, for what marks the disk of a resource Outdated on the peer; its name comes last.
+    outdate_command: Option<Argv>,
 }
 
 impl AskPeer {
     /// The program and its arguments.
     pub fn command(&self) -> &[String] {
         &self.command.0
+    }
+
+    /// What outdates a resource on the peer, without the resource.
+    pub fn outdate_command(&self) -> Option<&[String]> {
+        self.outdate_command.as_ref().map(|command| command.0.as_slice())
     }
 }
 
@@ -86,6 +105,9 @@ impl Default for Settings {
             flush_seconds: Bounded(5),
             strict: false,
             peer_facts_days: Bounded(7),
+            xl: AbsolutePath("/usr/sbin/xl".into()),
+            handlers: Handlers::default(),
+            fencing: Fencing::default(),
             rules: RuleLevels::default(),
             resources: BTreeMap::new(),
             non_volatile: Vec::new(),
@@ -126,6 +148,18 @@ impl Settings {
     /// How each peer is asked, by its host name.
     pub fn peers(&self) -> &BTreeMap<String, AskPeer> {
         &self.peers
+    }
+
+    /// The path of xl.
+    pub fn xl(&self) -> &str {
+        &self.xl.0
+    }
+
+    /// What the handlers do for `resource`; for one whose name is not known, what they do for all.
+    pub fn handling(&self, resource: Option<&str>) -> Policy {
+        let none = ForResource::default();
+        let own = resource.and_then(|resource| self.resources.get(resource)).unwrap_or(&none);
+        Policy::new([&own.handlers, &self.handlers], [&own.fencing, &self.fencing])
     }
 
     /// How grave `rule` is for `resource`, and why that was lowered.

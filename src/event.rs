@@ -5,8 +5,11 @@
 
 #![allow(clippy::disallowed_methods)]
 
+pub mod drbd;
+
 use crate::host::xenstore;
 use anyhow::{Result, anyhow, bail};
+use drbd::{DrbdEvent, EventName, Variables};
 use serde::Serialize;
 use std::env;
 
@@ -60,6 +63,28 @@ impl Hotplug {
         let path = path.into_string().map_err(|path| anyhow!("XENBUS_PATH is not text: {path:?}"))?;
         Ok(Hotplug { action, vbd: VbdPath::parse(&path)?, caller: caller() })
     }
+}
+
+impl DrbdEvent {
+    /// The call of a handler that this process was started for.
+    pub fn from_environment(name: EventName) -> Result<DrbdEvent> {
+        DrbdEvent::read(name, drbd_variables()?)
+    }
+}
+
+/// What DRBD and drbdadm have set, and nothing else.
+pub fn drbd_variables() -> Result<Variables> {
+    let is_drbds = |name: &str| {
+        let plain =
+            name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+        plain && (name.starts_with("DRBD_") || name == "UP_TO_DATE_NODES")
+    };
+    let all = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let text = |(name, value): (String, std::ffi::OsString)| match value.into_string() {
+        Ok(value) => Ok((name, value)),
+        Err(value) => Err(anyhow!("{name} is not text: {value:?}")),
+    };
+    all.filter(|(name, _)| is_drbds(name)).map(text).collect()
 }
 
 /// libxl names the script in the environment; a udev event names its subsystem and does not (xen.md 1.1).

@@ -3,14 +3,15 @@
 use anyhow::{Result, anyhow, bail};
 use block_drbd::admin::Which;
 use block_drbd::check::{self, Question};
-use block_drbd::cli::{Cli, Command};
+use block_drbd::cli::{Cli, Command, QuarantineCommand};
 use block_drbd::config::{self, Settings};
+use block_drbd::event::drbd::EventName;
 use block_drbd::event::{self, Action, Hotplug};
 use block_drbd::host::syslog::{self, Level};
 use block_drbd::host::{Deadline, Host, output, signals};
 use block_drbd::migrate;
 use block_drbd::target::Target;
-use block_drbd::{admin, hotplug, report, status};
+use block_drbd::{admin, drbd_handler, hotplug, quarantine, report, status};
 use clap::Parser;
 use clap::error::ErrorKind;
 use std::time::Duration;
@@ -55,6 +56,24 @@ fn run(host: &mut Host, cli: &Cli) -> Result<i32, (i32, anyhow::Error)> {
         Command::Add { .. } => call(host, Action::Add, cli),
         Command::Remove { .. } => call(host, Action::Remove, cli),
         Command::Status { json } => status::run(host, *json).map_err(tried),
+        Command::Handler { name } => {
+            let unknown = || {
+                anyhow!("there is no handler {}; see handlers {{ }} in drbd.conf(5)", report::one_line(name))
+            };
+            let event = EventName::parse(name).ok_or_else(|| (2, unknown()))?;
+            let settings = |host: &Host| settings(host, &cli.config);
+            Ok(drbd_handler::run(host, event, settings, cli.verbose))
+        }
+        Command::Detached { seconds, what, command } => {
+            drbd_handler::detached(host, *seconds, what, command).map_err(tried)
+        }
+        Command::Quarantine { what } => match what {
+            None => quarantine::list(host, false).map_err(tried),
+            Some(QuarantineCommand::List { json }) => quarantine::list(host, *json).map_err(tried),
+            Some(QuarantineCommand::Clear { resource, reason }) => {
+                quarantine::clear(host, &named(resource)?, reason)
+            }
+        },
         Command::Release { resource, recorded, wait, .. } => {
             let which = match resource.as_deref().map(named).transpose()? {
                 None => Which::Recorded,

@@ -3,6 +3,8 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 use block_drbd::cli::Cli;
+use block_drbd::event::drbd::{EventName, NAMES};
+use block_drbd::gather::drbd::conf::Conf;
 use block_drbd::rules::{self, Severity};
 use block_drbd::status::judge::State;
 use clap::CommandFactory;
@@ -51,7 +53,8 @@ fn no_document_has_a_rule_that_does_not_exist() {
 fn every_command_and_option_stands_in_the_readme_and_the_manual() {
     let (readme, manual) = (document("README.md"), document("man/block-drbd.8"));
     let command = Cli::command();
-    for word in command.get_subcommands() {
+    let shown = |command: &&clap::Command| !command.is_hide_set();
+    for word in command.get_subcommands().filter(shown) {
         let name = word.get_name();
         assert!(
             readme.contains(&format!("block-drbd {name}")) || readme.contains(&format!("| {name}")),
@@ -64,8 +67,12 @@ fn every_command_and_option_stands_in_the_readme_and_the_manual() {
             "the manual does not name {name}"
         );
     }
-    let all =
-        command.get_subcommands().flat_map(|command| command.get_arguments()).chain(command.get_arguments());
+    let below = |command: &clap::Command| -> Vec<clap::Command> {
+        let own = std::iter::once(command.clone());
+        own.chain(command.get_subcommands().cloned()).collect()
+    };
+    let commands: Vec<clap::Command> = command.get_subcommands().filter(shown).flat_map(below).collect();
+    let all = commands.iter().flat_map(|command| command.get_arguments()).chain(command.get_arguments());
     for option in
         all.filter_map(|option| option.get_long()).filter(|name| !["help", "version"].contains(name))
     {
@@ -90,12 +97,56 @@ fn everything_that_status_can_need_somebody_for_stands_in_the_readme() {
 #[test]
 fn every_setting_stands_in_the_manual() {
     let (manual, example) = (document("man/block-drbd.8"), document("etc/block-drbd.toml"));
-    let options =
-        example.lines().filter_map(|line| line.strip_prefix("#:")).take_while(|line| *line != "[rules]");
-    for option in options {
+    let options = example.lines().filter_map(|line| line.strip_prefix("#:"));
+    let is_rule =
+        |option: &&str| rules::ALL.iter().any(|rule| option.starts_with(&format!("{} = ", rule.id)));
+    for option in options.filter(|option| !is_rule(option)) {
+        // A plain quotation mark means something in an argument of a macro (mdoc(7)).
+        let option = option.replace('"', "\\(dq");
         assert!(manual.contains(&format!(".It Li {option}\n")), "the manual does not have {option}");
     }
-    for table in ["[rules]", "[resources.NAME.rules]", "[[non-volatile]]", "[peers.NAME]"] {
+    for table in [
+        "[rules]",
+        "[handlers]",
+        "[fencing]",
+        "[resources.NAME.rules]",
+        "[resources.NAME.handlers]",
+        "[resources.NAME.fencing]",
+        "[[non-volatile]]",
+        "[peers.NAME]",
+    ] {
         assert!(manual.contains(&format!(".It Li {table}\n")), "the manual does not have {table}");
+    }
+}
+
+#[test]
+fn every_event_of_drbd_stands_in_the_snippet_the_readme_and_the_manual() {
+    let (readme, manual) = (document("README.md"), document("man/block-drbd.8"));
+    let snippet = document("etc/drbd.d/xen-handlers.res");
+    let mut events: Vec<String> = Vec::new();
+    let lines = snippet.lines().filter(|line| line.starts_with("\t\t"));
+    for line in lines {
+        let mut words = line.split_whitespace().filter(|word| !["#8.4:", "#9:"].contains(word));
+        let (name, text) = (words.next().unwrap(), words.collect::<Vec<_>>().join(" "));
+        assert!(EventName::parse(name).is_some(), "{name} is no event");
+        assert_eq!(text, format!("\"/usr/sbin/block-drbd handler {name}\";"));
+        events.push(name.into());
+    }
+    for (name, _) in NAMES {
+        assert!(events.iter().any(|event| event == name) || name == "outdate-peer", "{name} has no line");
+        assert!(readme.contains(&format!("`{name}`")), "README.md does not name {name}");
+        assert!(manual.contains(&format!("Ic {name}")), "the manual does not name {name}");
+    }
+}
+
+#[test]
+fn drbd_reads_the_snippet_with_and_without_its_marks() {
+    let snippet = document("etc/drbd.d/xen-handlers.res");
+    let newest = snippet.replace("#8.4: ", "").replace("#9: ", "");
+    for (text, lines) in [(snippet.as_str(), 10), (&newest, 14)] {
+        let conf = Conf::parse("/etc/drbd.d/xen-handlers.res", text).unwrap();
+        let conf = conf.nodes()[0].section("common").unwrap();
+        let handlers = conf.iter().find_map(|node| node.section("handlers")).unwrap();
+        assert_eq!(handlers.len(), lines);
     }
 }

@@ -5,15 +5,20 @@
 
 mod ask;
 mod attach;
+pub mod fence;
 mod flush;
+mod guests;
+mod quarantine;
 mod role;
+mod snapshot;
 mod window;
 
 use crate::config::Settings;
 use crate::facts::{Claim, Lone};
 use crate::handlers::{Plan, Step};
-use crate::host::{Deadline, Host};
+use crate::host::{Deadline, Host, program};
 use anyhow::{Context, Result};
+use std::collections::BTreeMap;
 
 /// What came of a plan.
 #[derive(Debug)]
@@ -72,11 +77,34 @@ fn take(host: &mut Host, step: &Step, settings: &Settings, pending: &mut Option<
             Ok(())
         }
         Step::Refuse { vbd, sentence } => attach::refuse(host, vbd, sentence),
+        Step::Guests { act, domids } => guests::act(host, settings.xl(), *act, domids),
+        Step::Quarantine { entry } => quarantine::set(host, entry),
+        Step::Unquarantine { resource, history } => quarantine::clear(host, resource, history),
+        Step::Snapshot { snapshots, percent } => snapshot::take(host, snapshots, *percent),
+        Step::DropSnapshot { names } => snapshot::drop_later(host, names),
+        Step::AskPeers { resource } => ask_peers(host, resource, settings),
+        Step::RecordFenced { fenced } => fence::record(host, fenced),
+        Step::Unfence { resource, commands, variables } => {
+            fence::unfence(host, resource, commands, variables)
+        }
+        Step::Notify { command, within } => {
+            let command = program::of_root(host, command)?;
+            program::leave(host, "notification", &command, &BTreeMap::new(), *within)
+        }
     }
 }
 
+/// A dry run keeps what the peers say (see `check`).
+fn ask_peers(host: &Host, resource: &str, settings: &Settings) -> Result<()> {
+    if settings.peers().is_empty() {
+        return Ok(());
+    }
+    let root = host.root().to_string_lossy();
+    program::detach(&["--sysroot", &root, "check", resource])
+}
+
 /// The step's name, as the log has it.
-fn name(step: &Step) -> &'static str {
+pub fn name(step: &Step) -> &'static str {
     match step {
         Step::OpenWindow { .. } => "open",
         Step::Record { .. } => "record",
@@ -88,6 +116,11 @@ fn name(step: &Step) -> &'static str {
         Step::Demote { .. } => "demote",
         Step::CloseWindow { .. } => "close",
         Step::Refuse { .. } => "refuse",
+        Step::Guests { .. } => "guests",
+        Step::Quarantine { .. } | Step::Unquarantine { .. } => "quarantine",
+        Step::Snapshot { .. } | Step::DropSnapshot { .. } => "snapshot",
+        Step::AskPeers { .. } | Step::Notify { .. } => "leave",
+        Step::RecordFenced { .. } | Step::Unfence { .. } => "fenced",
     }
 }
 
@@ -122,12 +155,26 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
                         Some(format!("two nodes may still have {} Primary: {error:#}", window.resource));
                 }
             },
+            Step::Snapshot { snapshots, .. } => {
+                let names: Vec<String> = snapshots.iter().map(|snapshot| snapshot.name.clone()).collect();
+                if let Err(error) = snapshot::drop_later(host, &names) {
+                    *pending = Some(format!("{} is left: {error:#}", names.join(" ")));
+                }
+            }
             Step::ProveFlush { .. }
             | Step::Attach { .. }
             | Step::Release { .. }
             | Step::Demote { .. }
             | Step::CloseWindow { .. }
-            | Step::Refuse { .. } => {}
+            | Step::Refuse { .. }
+            | Step::Guests { .. }
+            | Step::Quarantine { .. }
+            | Step::Unquarantine { .. }
+            | Step::DropSnapshot { .. }
+            | Step::AskPeers { .. }
+            | Step::RecordFenced { .. }
+            | Step::Unfence { .. }
+            | Step::Notify { .. } => {}
         }
     }
 }

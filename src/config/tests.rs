@@ -1,8 +1,10 @@
 //! What can be set, and what is wrong with what cannot.
 
+use super::handlers::UnderGuest;
 use super::*;
-use crate::facts::Known;
+use crate::event::drbd::EventName;
 use crate::facts::storage::{Device, DeviceKind};
+use crate::facts::{Act, Known};
 use crate::rules;
 
 /// The shipped file with every option taken out of its comment.
@@ -20,9 +22,30 @@ fn the_shipped_file_holds_the_defaults() {
     for rule in rules::ALL {
         assert_eq!(active_settings.severity(rule, Some("r0")), (rule.severity, None), "{}", rule.id);
     }
+    assert_eq!(active_settings.handling(None), Settings::default().handling(None));
     active_settings.rules = RuleLevels::default();
+    active_settings.handlers = Handlers::default();
+    active_settings.fencing = Fencing::default();
     assert_eq!(active_settings, Settings::default());
-    for option in ["healing-seconds", "connecting-seconds", "flush-seconds", "strict", "peer-facts-days"] {
+    for option in [
+        "healing-seconds",
+        "connecting-seconds",
+        "flush-seconds",
+        "strict",
+        "peer-facts-days",
+        "xl",
+        "split-brain",
+        "pri-lost",
+        "pri-lost-after-sb",
+        "pri-on-incon-degr",
+        "local-io-error",
+        "quorum-lost",
+        "resync-under-guest",
+        "snapshot-percent",
+        "notify-seconds",
+        "budget-seconds",
+        "methods",
+    ] {
         assert!(active().contains(&format!("\n{option} = ")), "{option} is not in the shipped file");
     }
 }
@@ -81,6 +104,24 @@ fn what_is_wrong_is_named_with_its_place() {
         ("[[non-volatile]]\nhost = \"\"\ndevice = \"sda\"\nreason = \"x\"", "2:8", "a host name is empty"),
         ("[peers.b]\ncommand = []", "2:11", "the command is empty"),
         ("[peers.b]\ncommands = [\"x\"]", "2:1", "unknown field `commands`"),
+        ("xl = \"xl\"", "1:6", "the path is not absolute"),
+        ("[handlers]\nsplit-brain = \"reboot\"", "2:15", "unknown variant `reboot`"),
+        ("[handlers]\nfence-peer = \"record\"", "2:1", "unknown field `fence-peer`"),
+        ("[handlers]\nnotify = [\"tell\"]", "2:10", "not named by its absolute path"),
+        ("[handlers]\nsnapshot-percent = 101", "2:20", "it is 101, and must be 0 to 100"),
+        ("[resources.r0.handlers]\nsplit = 1", "2:1", "unknown field `split`"),
+        ("[fencing]\nbudget-seconds = 301", "2:18", "it is 301, and must be 1 to 300"),
+        ("[fencing]\nmethods = [{ method = \"pray\" }]", "2:23", "unknown variant `pray`"),
+        ("[fencing]\nmethods = [{ method = \"ask-peer\", x = 1 }]", "2:11", "unknown field `x`"),
+        ("[fencing]\nmethods = [{ method = \"program\" }]", "2:11", "missing field `command`"),
+        ("[fencing]\nmethods = [{ method = \"program\", command = [\"x\"] }]", "2:11", "absolute path"),
+        ("[fencing]\nmethods = [{ method = \"assume-down\", reason = \" \" }]", "2:11", "a reason is empty"),
+        (
+            "[fencing]\nmethods = [{ method = \"assume-down\", reason = \"x\" }, { method = \"ask-peer\" }]",
+            "2:11",
+            "assume-down must be the last method",
+        ),
+        ("[peers.b]\ncommand = [\"x\"]\noutdate-command = []", "3:19", "the command is empty"),
         (&format!("[rules]\npeer-primary = {{ {low} }}"), "2:16", ""),
     ] {
         let error = Settings::parse(PATH, text).unwrap_err().to_string();
@@ -121,6 +162,40 @@ fn severities() {
     let default = Settings::default();
     let peer = rules::find("peer-durability-unknown").unwrap();
     assert_eq!(default.severity(peer, None), (Severity::Warn, None));
+}
+
+#[test]
+fn handlers_by_resource_by_all_and_by_default() {
+    let text = r#"
+        [handlers]
+        split-brain = "pause"
+        snapshot-percent = 10
+        [resources.r1.handlers]
+        split-brain = "destroy"
+        resync-under-guest = "allow"
+        [fencing]
+        budget-seconds = 9
+        methods = [{ method = "ask-peer" }]
+        [resources.r1.fencing]
+        methods = []
+    "#;
+    let settings = Settings::parse(PATH, text).unwrap();
+    let (all, one) = (settings.handling(Some("r0")), settings.handling(Some("r1")));
+    for (event, in_all, in_one) in [
+        (EventName::SplitBrain, Act::Pause, Act::Destroy),
+        (EventName::PriLost, Act::Pause, Act::Pause),
+        (EventName::PriLostAfterSb, Act::Pause, Act::Pause),
+        (EventName::PriOnInconDegr, Act::Record, Act::Record),
+        (EventName::LocalIoError, Act::Record, Act::Record),
+        (EventName::QuorumLost, Act::Record, Act::Record),
+        (EventName::FencePeer, Act::Record, Act::Record),
+    ] {
+        assert_eq!((all.act(event), one.act(event)), (in_all, in_one), "{event}");
+    }
+    assert_eq!((all.snapshot_percent, one.snapshot_percent), (10, 10));
+    assert_eq!((all.resync_under_guest, one.resync_under_guest), (UnderGuest::Refuse, UnderGuest::Allow));
+    assert_eq!((all.budget.as_secs(), one.budget.as_secs()), (9, 9));
+    assert_eq!((all.methods.len(), one.methods.len()), (1, 0));
 }
 
 #[test]

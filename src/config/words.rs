@@ -62,6 +62,41 @@ impl<'de> Deserialize<'de> for Argv {
     }
 }
 
+/// A program by its absolute path, with its arguments: what DRBD calls has no PATH to rely on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program(Argv);
+
+impl Program {
+    /// The program and its arguments.
+    pub fn words(&self) -> &[String] {
+        &self.0.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Program {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let argv = Argv::deserialize(deserializer)?;
+        match argv.0.first().is_some_and(|program| program.starts_with('/')) {
+            true => Ok(Program(argv)),
+            false => Err(Error::custom("the program is not named by its absolute path")),
+        }
+    }
+}
+
+/// A file by its absolute path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AbsolutePath(pub String);
+
+impl<'de> Deserialize<'de> for AbsolutePath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.starts_with('/') {
+            true => Ok(AbsolutePath(text)),
+            false => Err(Error::custom("the path is not absolute")),
+        }
+    }
+}
+
 /// The severity that a rule is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Level {

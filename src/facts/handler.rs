@@ -3,26 +3,6 @@
 use super::Known;
 use serde::{Deserialize, Serialize};
 
-/// Every event of DRBD 8.3, 8.4 and 9 (the `khelper` commands of drbd-utils, drbdadm_main.c).
-/// `outdate-peer` is an old name of `fence-peer`.
-pub const EVENTS: [&str; 15] = [
-    "fence-peer",
-    "outdate-peer",
-    "unfence-peer",
-    "before-resync-target",
-    "before-resync-source",
-    "after-resync-target",
-    "out-of-sync",
-    "initial-split-brain",
-    "split-brain",
-    "pri-lost",
-    "pri-lost-after-sb",
-    "pri-on-incon-degr",
-    "local-io-error",
-    "quorum-lost",
-    "disconnected",
-];
-
 /// An entry of `handlers { }` that is in force for a resource: of the resource itself, else of `common`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HandlerEntry {

@@ -10,6 +10,7 @@ mod drbd;
 mod handler;
 mod lone;
 mod node;
+mod quarantine;
 mod status;
 pub mod storage;
 mod window;
@@ -20,6 +21,7 @@ pub use drbd::*;
 pub use handler::*;
 pub use lone::*;
 pub use node::*;
+pub use quarantine::*;
 pub use status::*;
 pub use window::*;
 pub use xen::*;
@@ -91,6 +93,8 @@ pub struct Facts {
     pub lone: Known<Option<Lone>>,
     /// The window that this node has opened for a guest that moves in; `None` when there is none.
     pub window: Known<Option<Window>>,
+    /// Why no guest is to be given it until somebody has looked; `None` when it is in no quarantine.
+    pub quarantine: Known<Option<Quarantine>>,
     /// Whether the toolstack that called receives a live migration: its own arguments say so, while
     /// the name `…--incoming` alone could be anybody's. Asked for an add only.
     pub receiving: Known<bool>,

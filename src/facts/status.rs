@@ -1,6 +1,6 @@
 //! What `block-drbd status` looks at: every resource with everybody who has to do with it.
 
-use super::{Claim, FlushProbe, Known, Resource, Role, User, Volume, Window};
+use super::{Claim, FlushProbe, Known, Quarantine, Resource, Role, User, Volume, Window};
 
 /// This host.
 pub struct HostStatus {
@@ -10,8 +10,8 @@ pub struct HostStatus {
     pub at: u64,
     /// Its resources, and those of which only a record is left.
     pub resources: Vec<ResourceStatus>,
-    /// Whether the directories of the claims and windows could be listed: the unit, or why not.
-    pub listed: [Record<()>; 2],
+    /// Whether the directories of the claims, the windows and the quarantine could be listed: the unit, or why not.
+    pub listed: [Record<()>; 3],
 }
 
 /// A record of our own, as far as it can be relied on.
@@ -46,6 +46,8 @@ pub struct ResourceStatus {
     pub claimed: Option<u64>,
     /// The window that is open here for a guest that moves in.
     pub window: Record<Window>,
+    /// Why no guest is given it.
+    pub quarantine: Record<Quarantine>,
     /// Its volumes, in the order of the resource's.
     pub volumes: Vec<VolumeStatus>,
 }

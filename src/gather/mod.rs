@@ -7,11 +7,13 @@ pub mod claims;
 pub mod domains;
 pub mod domu;
 pub mod drbd;
+pub mod handler;
 pub mod handler_entries;
 pub mod lone;
 pub mod node;
 pub mod peers;
 pub mod probes;
+pub mod quarantine;
 pub mod records;
 pub mod sharing;
 pub mod status;
@@ -100,15 +102,16 @@ pub fn facts_of(
     let major = Known::from(major(host));
     let vbds = Known::from(host.timed("sharing", || sharing::vbds(host)));
     let users = Known::from(vbd::users(host, vbd, &backend, &resource, &major, &vbds));
-    let (claim, lone, window) = match &target {
+    let (claim, lone, window, quarantine) = match &target {
         Ok(target) => (
             Known::from(claims::read(host, &target.resource)),
             Known::from(lone::read(host, &target.resource)),
             Known::from(windows::read(host, &target.resource)),
+            Known::from(quarantine::read(host, &target.resource)),
         ),
         Err(reason) => {
-            let unknown = || reason.clone();
-            (Known::Unknown(unknown()), Known::Unknown(unknown()), Known::Unknown(unknown()))
+            let no = || reason.clone();
+            (Known::Unknown(no()), Known::Unknown(no()), Known::Unknown(no()), Known::Unknown(no()))
         }
     };
     Facts {
@@ -126,6 +129,7 @@ pub fn facts_of(
         claim,
         lone,
         window,
+        quarantine,
         receiving: not_asked(),
         devices: Devices::new(),
         peers: not_asked(),

@@ -41,8 +41,12 @@ pub fn keep(host: &mut Host, resource: &str, answers: &[PeerAnswer]) -> Result<(
 
 /// Asks a peer.
 pub fn ask(host: &Host, name: &str, how: &AskPeer) -> Result<NodeFacts> {
+    ask_by(host, name, how.command())
+}
+
+/// Asks a peer with this command.
+pub fn ask_by(host: &Host, name: &str, command: &[String]) -> Result<NodeFacts> {
     let deadline = host.deadline().at_most(PATIENCE);
-    let command = how.command();
     let output = program::run(command, deadline, LARGEST)
         .with_context(|| format!("asking {name} with {:?}", command.join(" ")))?;
     let facts = parse(&output).with_context(|| format!("the answer of {name}"))?;

@@ -1,7 +1,7 @@
 //! Everything that `block-drbd status` looks at. Where something cannot be had, the rest is.
 
 use super::drbd::Purpose;
-use super::{claims, probes, sharing, usage, vbd, windows};
+use super::{claims, probes, quarantine, sharing, usage, vbd, windows};
 use crate::facts::{
     Claim, HostStatus, INCOMING, Incoming, Known, Record, Resource, ResourceStatus, Role, User, Vbd, Volume,
     VolumeStatus,
@@ -26,7 +26,7 @@ pub fn look(host: &Host) -> Result<HostStatus> {
     let mut resources = resources.context("asking DRBD for its resources")?;
     super::name_peers(host, &mut resources);
     let around = Around { major: Known::from(super::major(host)), vbds: Known::from(sharing::vbds(host)) };
-    let recorded = [claims::resources(host), windows::resources(host)];
+    let recorded = [claims::resources(host), windows::resources(host), quarantine::resources(host)];
     let not_up = |name: &&String| !resources.iter().any(|resource| resource.name == **name);
     let gone: BTreeSet<String> = recorded.iter().flatten().flatten().filter(not_up).cloned().collect();
     let up = resources.into_iter().map(|resource| (resource.name.clone(), Some(resource)));
@@ -53,7 +53,8 @@ fn of_resource(host: &Host, around: &Around, name: String, resource: Option<Reso
     let volumes = volumes.map(|volume| of_volume(host, around, &name, volume)).collect();
     let incoming = users.value().into_iter().flatten().filter_map(|user| incoming(host, user)).collect();
     let window = record(windows::read(host, &name));
-    ResourceStatus { name, resource, users, incoming, claim, claimed, window, volumes }
+    let quarantine = record(quarantine::read(host, &name));
+    ResourceStatus { name, resource, users, incoming, claim, claimed, window, quarantine, volumes }
 }
 
 fn of_volume(host: &Host, around: &Around, resource: &str, volume: &Volume) -> VolumeStatus {

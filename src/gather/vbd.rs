@@ -66,26 +66,29 @@ pub fn users(
     };
     let xenstore = host.xenstore()?;
     let own_vm = backend.value().and_then(|backend| backend.as_ref()?.vm.clone());
+    let has = |minor| resource.volumes.iter().any(|volume| volume.minor == minor);
     let mut users = Vec::new();
-    for vbd in devices {
-        let (domid, devid, minor) = (vbd.domid, vbd.devid, vbd.device.minor);
-        let ours = own.is_some_and(|own| (own.domid, own.devid) == (domid, devid));
-        let wanted = vbd.device.major == major && resource.volumes.iter().any(|volume| volume.minor == minor);
-        if !ours && wanted {
-            users.extend(user(xenstore, domid, devid, minor, own, own_vm.as_deref())?);
+    for vbd in devices.iter().filter(|vbd| vbd.device.major == major && has(vbd.device.minor)) {
+        let ours = own.is_some_and(|own| (own.domid, own.devid) == (vbd.domid, vbd.devid));
+        if !ours {
+            users.extend(user(xenstore, vbd, own, own_vm.as_deref())?);
         }
     }
     Ok(users)
 }
 
-fn user(
-    xenstore: &Xenstore,
-    domid: u32,
-    devid: u32,
-    minor: u32,
-    own: Option<&VbdPath>,
-    own_vm: Option<&str>,
-) -> Result<Option<User>> {
+/// Of `devices`, every one with one of these minors of DRBD.
+pub fn users_of(host: &Host, minors: &[u32], major: u32, devices: &[Vbd]) -> Result<Vec<User>> {
+    let wanted = |vbd: &&Vbd| vbd.device.major == major && minors.contains(&vbd.device.minor);
+    let mut users = Vec::new();
+    for vbd in devices.iter().filter(wanted) {
+        users.extend(user(host.xenstore()?, vbd, None, None)?);
+    }
+    Ok(users)
+}
+
+fn user(xenstore: &Xenstore, vbd: &Vbd, own: Option<&VbdPath>, own_vm: Option<&str>) -> Result<Option<User>> {
+    let (domid, devid, minor) = (vbd.domid, vbd.devid, vbd.device.minor);
     let node = |name: &str| format!("{BACKENDS}/{domid}/{devid}/{name}");
     let Some(state) = text(xenstore, &node("state"))? else { return Ok(None) };
     let online = text(xenstore, &node("online"))?;

@@ -2,18 +2,37 @@
 //!
 //! Pure: no module here touches the machine. To add a handler: a file
 //! `src/handlers/its_name.rs` with a function from facts to [`Plan`], and its
-//! line where `lib.rs` chooses.
+//! line where its caller chooses: for an event of DRBD in [`drbd::ALL`].
 
 pub mod add;
+mod after_resync_target;
+mod before_resync_source;
+mod before_resync_target;
+mod disconnected;
+pub mod drbd;
+#[cfg(test)]
+mod drbd_tests;
+pub mod fence_peer;
+mod initial_split_brain;
+mod local_io_error;
 mod lone;
+mod out_of_sync;
+mod pri_lost;
+mod pri_lost_after_sb;
+mod pri_on_incon_degr;
+mod quorum_lost;
 pub mod release;
 pub mod remove;
+mod set_aside;
+mod split_brain;
 #[cfg(test)]
 mod tests;
+mod unfence_peer;
 pub mod window;
 
 use crate::event::VbdPath;
-use crate::facts::{Claim, Lone, PhysicalDevice, Window};
+use crate::event::drbd::Variables;
+use crate::facts::{Act, Claim, Fenced, Lone, PhysicalDevice, Quarantine, Window};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -104,6 +123,67 @@ pub enum Step {
         /// Whether a detached release goes on with it.
         hand_over: bool,
     },
+    /// Pauses, shuts down or destroys guests with xl. A pause is waited for, the others are not: they
+    /// wait for DRBD, which waits for the handler. Undone by nothing.
+    Guests {
+        /// What is done.
+        act: Act,
+        /// To whom.
+        domids: Vec<u32>,
+    },
+    /// Sets a resource aside: no guest is given it. Undone by nothing: in doubt it stays aside.
+    Quarantine {
+        /// The record.
+        entry: Quarantine,
+    },
+    /// Gives a resource back, and keeps why. Undone by nothing.
+    Unquarantine {
+        /// The resource.
+        resource: String,
+        /// What is kept: one line of JSON.
+        history: String,
+    },
+    /// Takes LVM snapshots of volumes that are about to be overwritten: all of them or none.
+    /// Undone by removing them.
+    Snapshot {
+        /// The snapshots, each with its origin.
+        snapshots: Vec<Snapshot>,
+        /// How large each is, in percent of its origin.
+        percent: u64,
+    },
+    /// Removes such snapshots again, without waiting for it. Undone by nothing.
+    DropSnapshot {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// Has the peers of a resource asked again for what they say of themselves, without waiting
+    /// for it. Changes nothing else.
+    AskPeers {
+        /// The resource.
+        resource: String,
+    },
+    /// Records what fence-peer has established. Undone by nothing.
+    RecordFenced {
+        /// The record.
+        fenced: Fenced,
+    },
+    /// Takes back what fence-peer has placed: runs programs, without waiting for them, and removes
+    /// the record. Undone by nothing.
+    Unfence {
+        /// The resource.
+        resource: String,
+        /// The programs with their arguments.
+        commands: Vec<Vec<String>>,
+        /// DRBD's variables, which they get.
+        variables: Variables,
+    },
+    /// Tells somebody, without waiting for it. Changes nothing.
+    Notify {
+        /// The program with all its arguments.
+        command: Vec<String>,
+        /// How long it may take.
+        within: Duration,
+    },
     /// Tells the toolstack why not (`hotplug-error`).
     Refuse {
         /// The backend directory.
@@ -111,6 +191,15 @@ pub enum Step {
         /// One sentence.
         sentence: String,
     },
+}
+
+/// An LVM snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Snapshot {
+    /// Its name, which is also what it is removed by.
+    pub name: String,
+    /// The logical volume that it is of, below /dev.
+    pub origin: String,
 }
 
 /// What is to be done, in this order.

@@ -41,6 +41,12 @@ impl Deadline {
         Deadline { at: self.at.min(other.at), ..self }
     }
 
+    /// A deadline after one of so many equal parts of what is left.
+    pub fn share(self, parts: u32) -> Self {
+        let left = self.remaining().unwrap_or(Duration::ZERO);
+        self.at_most(left / parts.max(1))
+    }
+
     /// A deadline that leaves `time` until this one.
     pub fn earlier_by(self, time: Duration) -> Self {
         Deadline { at: self.at.checked_sub(time).unwrap_or(self.at), ..self }

@@ -18,6 +18,7 @@ pub mod output;
 pub mod own;
 pub mod program;
 pub mod signals;
+pub mod supervised;
 mod sys;
 pub mod syslog;
 pub mod xenstore;

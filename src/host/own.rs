@@ -13,7 +13,7 @@ use super::Host;
 use super::file::{self, LARGEST};
 use anyhow::{Context, Result};
 use std::fmt;
-use std::fs::{self, DirBuilder, Metadata};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -103,19 +103,35 @@ impl Host {
     /// Not synced: what stands in /run is gone after a power cut in any case.
     pub fn write(&mut self, path: &str, text: &str) -> Result<()> {
         let target = self.make_own(path)?;
-        let new = target.with_extension("new");
-        let write = || -> std::io::Result<()> {
-            let mut file = fs::OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-                .open(&new)?;
-            file.write_all(text.as_bytes())?;
-            fs::rename(&new, &target)
+        replace(&target, text, false).with_context(|| format!("writing {path}"))
+    }
+
+    /// The same for what must be there after a power cut: the file is on the disk, and so is its name.
+    pub fn write_synced(&mut self, path: &str, text: &str) -> Result<()> {
+        let target = self.make_own(path)?;
+        let written = replace(&target, text, true).and_then(|()| sync_directories(&target));
+        written.with_context(|| format!("writing {path}"))
+    }
+
+    /// Adds a line to a file of our own, and has it on the disk.
+    pub fn append_synced(&mut self, path: &str, line: &str) -> Result<()> {
+        let target = self.make_own(path)?;
+        let append = || -> std::io::Result<()> {
+            let mut file = open_to_write(OpenOptions::new().append(true), &target)?;
+            file.write_all(format!("{line}\n").as_bytes())?;
+            file.sync_all()?;
+            sync_directories(&target)
         };
-        write().with_context(|| format!("writing {path}"))
+        append().with_context(|| format!("writing {path}"))
+    }
+
+    /// Removes a file of our own, and its name is off the disk.
+    pub fn remove_synced(&mut self, path: &str) -> Result<()> {
+        self.remove(path)?;
+        match self.own(path)? {
+            Some(target) => sync_directories(&target).with_context(|| format!("removing {path}")),
+            None => Ok(()),
+        }
     }
 
     /// Removes a file of our own; none there is as good.
@@ -180,6 +196,27 @@ impl Host {
             _ => Err(format!("others than root may write to {path} (mode {:04o})", metadata.mode() & 0o7777)),
         }
     }
+}
+
+/// Puts a new file in the place of the old one.
+fn replace(target: &Path, text: &str, synced: bool) -> std::io::Result<()> {
+    let new = target.with_extension("new");
+    let mut file = open_to_write(OpenOptions::new().write(true).truncate(true), &new)?;
+    file.write_all(text.as_bytes())?;
+    if synced {
+        file.sync_all()?;
+    }
+    fs::rename(&new, target)
+}
+
+fn open_to_write(how: &mut OpenOptions, path: &Path) -> std::io::Result<File> {
+    how.create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(path)
+}
+
+/// The directory of a file, and that of the directory, which may be new too (fsync(2): the file
+/// alone does not suffice).
+fn sync_directories(target: &Path) -> std::io::Result<()> {
+    target.ancestors().skip(1).take(2).try_for_each(|directory| File::open(directory)?.sync_all())
 }
 
 /// What is above our own directory, and the rest of a path in it.

@@ -6,15 +6,17 @@
 #![allow(clippy::disallowed_methods)]
 
 use super::bounded::{self, Ended};
-use super::{Deadline, sys};
-use anyhow::{Context, Result, bail};
+use super::{Deadline, Host, sys};
+use anyhow::{Context, Result, bail, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 /// How much of what a failing program says on stderr is worth telling.
@@ -24,28 +26,37 @@ const LONGEST_COMPLAINT: usize = 300;
 /// the end of all undoing and the end of Xen's patience.
 const STARTING: Duration = Duration::from_millis(500);
 
+/// What a program may print that is run for its exit code.
+const LARGEST_IGNORED: usize = 1 << 20;
+
 /// Where programs are found that are not named by their path.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Starts this program with `arguments`, in a session of its own, with no
 /// environment and no descriptors: nothing that ends the caller ends it.
 pub fn detach(arguments: &[&str]) -> Result<()> {
+    detach_with(arguments, &BTreeMap::new()).context("starting the detached release")
+}
+
+/// The same, with these variables as its environment.
+fn detach_with(arguments: &[&str], environment: &BTreeMap<String, String>) -> Result<()> {
     // std waits for the new program, and after some errors even for its end.
-    let start = || match start_detached(arguments) {
+    let start = || match start_detached(arguments, environment) {
         Ok(()) => b"started".to_vec(),
         Err(error) => format!("{error:#}").into_bytes(),
     };
     match bounded::run(Deadline::after(STARTING).despite_signals(), start)? {
         Ended::Answered(answer) if answer == b"started" => Ok(()),
-        Ended::Answered(why) => bail!("starting the detached release: {}", String::from_utf8_lossy(&why)),
-        Ended::GivenUp { stop, .. } => bail!("starting the detached release: {stop}"),
+        Ended::Answered(why) => bail!("{}", String::from_utf8_lossy(&why)),
+        Ended::GivenUp { stop, .. } => bail!("{stop}"),
     }
 }
 
-fn start_detached(arguments: &[&str]) -> Result<()> {
+fn start_detached(arguments: &[&str], environment: &BTreeMap<String, String>) -> Result<()> {
     Command::new("/proc/self/exe")
         .args(arguments)
         .env_clear()
+        .envs(environment)
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -53,6 +64,51 @@ fn start_detached(arguments: &[&str]) -> Result<()> {
         .process_group(0)
         .spawn()?;
     Ok(())
+}
+
+/// Starts a program that nobody waits for: this one detached, which runs it for as long as `within`
+/// and tells the log what came of it. `what` says what it is for.
+pub fn leave(
+    host: &Host,
+    what: &str,
+    command: &[String],
+    environment: &BTreeMap<String, String>,
+    within: Duration,
+) -> Result<()> {
+    let (root, seconds) = (host.root().to_string_lossy(), within.as_secs().to_string());
+    let mut arguments = vec!["--sysroot", &root, "detached", "--seconds", &seconds, "--what", what, "--"];
+    arguments.extend(command.iter().map(String::as_str));
+    detach_with(&arguments, environment).with_context(|| format!("starting {what}"))
+}
+
+/// The command with its program where the root has it: a directory in place of a machine runs
+/// its own programs or none.
+pub fn of_root(host: &Host, command: &[String]) -> Result<Vec<String>> {
+    let [program, arguments @ ..] = command else { bail!("the command is empty") };
+    if host.root() == Path::new("/") {
+        return Ok(command.to_vec());
+    }
+    ensure!(
+        program.starts_with('/'),
+        "{program} is not looked for outside of the directory that stands for the machine"
+    );
+    let program = host.path(program).to_string_lossy().into_owned();
+    Ok([&[program], arguments].concat())
+}
+
+/// Runs a program to its end, with these variables besides, for what it exits with. Whatever stands
+/// in its way kills it and all that it started.
+pub fn exit_of(
+    command: &[String],
+    environment: &BTreeMap<String, String>,
+    deadline: Deadline,
+) -> Result<i32> {
+    let (status, complaint) =
+        finish(command, environment, deadline, LARGEST_IGNORED).map(|said| (said.0, said.2))?;
+    match status.code() {
+        Some(code) => Ok(code),
+        None => bail!("it ended with {status}: {complaint}"),
+    }
 }
 
 /// Runs a program for whoever called this one: with his environment and his terminal, for as long
@@ -66,8 +122,22 @@ pub fn run_for_the_user(command: &[String]) -> Result<bool> {
 /// Runs a program with its arguments and returns what it printed, at most
 /// `largest` bytes. Whatever stands in its way kills it and all that it started.
 pub fn run(command: &[String], deadline: Deadline, largest: usize) -> Result<String> {
+    let (status, output, complaint) = finish(command, &BTreeMap::new(), deadline, largest)?;
+    if !status.success() {
+        bail!("it failed with {status}: {complaint}");
+    }
+    String::from_utf8(output).context("what it printed is not text")
+}
+
+/// How a program ended, what it printed, and the beginning of what it complained of.
+fn finish(
+    command: &[String],
+    environment: &BTreeMap<String, String>,
+    deadline: Deadline,
+    largest: usize,
+) -> Result<(ExitStatus, Vec<u8>, String)> {
     let [program, arguments @ ..] = command else { bail!("the command is empty") };
-    let mut child = start(program, arguments).with_context(|| format!("starting {program}"))?;
+    let mut child = start(program, arguments, environment).with_context(|| format!("starting {program}"))?;
     let output = listen(&mut child, deadline, largest);
     if output.is_err() {
         // The group: ssh may have started programs of its own.
@@ -75,19 +145,17 @@ pub fn run(command: &[String], deadline: Deadline, largest: usize) -> Result<Str
     }
     let status = child.wait().with_context(|| format!("waiting for {program}"))?;
     let (output, complaint) = output?;
-    if !status.success() {
-        let complaint = String::from_utf8_lossy(&complaint);
-        let complaint: String = complaint.trim().chars().take(LONGEST_COMPLAINT).collect();
-        bail!("it failed with {status}: {complaint}");
-    }
-    String::from_utf8(output).context("what it printed is not text")
+    let complaint = String::from_utf8_lossy(&complaint);
+    let complaint = complaint.trim().chars().take(LONGEST_COMPLAINT).collect();
+    Ok((status, output, complaint))
 }
 
-fn start(program: &str, arguments: &[String]) -> Result<Child> {
+fn start(program: &str, arguments: &[String], environment: &BTreeMap<String, String>) -> Result<Child> {
     let mut command = Command::new(program);
     command
         .args(arguments)
         .env_clear()
+        .envs(environment)
         .env("PATH", PATH)
         .env("LANG", "C")
         .current_dir("/")

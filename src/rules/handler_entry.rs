@@ -1,6 +1,7 @@
 //! What keeps one entry of `handlers { }` from doing its work, whatever its event.
 
-use crate::facts::{EVENTS, HandlerEntry, Known, ProgramKind};
+use crate::event::drbd::EventName;
+use crate::facts::{HandlerEntry, Known, ProgramKind};
 
 /// Scripts of drbd-utils that serve one generation of DRBD only: on 8.x, on 9. The ones without
 /// a counterpart read /proc/drbd, which tells nothing on 9.
@@ -66,11 +67,10 @@ fn another_event(entry: &HandlerEntry) -> Option<(String, String)> {
     if named.is_empty() {
         return Some((format!("{event} is to call block-drbd handler without an event"), remedy));
     }
-    if !EVENTS.contains(&named) {
+    let Some(answers) = EventName::parse(named) else {
         return Some((format!("{event} is to call block-drbd handler {named}, which is no event"), remedy));
-    }
-    let same = named == event || (named, event.as_str()) == ("outdate-peer", "fence-peer");
-    (!same).then(|| {
+    };
+    (EventName::parse(event) != Some(answers)).then(|| {
         (format!("{event} is to call block-drbd handler {named}, which is for another event"), remedy)
     })
 }

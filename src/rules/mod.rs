@@ -36,6 +36,7 @@ mod peer_primary;
 mod peer_unfenced;
 mod protocol;
 mod pygrub_era;
+mod quarantined;
 mod resource_name;
 mod resource_unknown;
 mod resync_target;
@@ -191,6 +192,7 @@ pub const ALL: &[Rule] = &[
     standalone::RULE,
     peer_unfenced::RULE,
     io_suspended::RULE,
+    quarantined::RULE,
     fencing_handler::RULE,
     usermode_helper::RULE,
     handler_broken::RULE,

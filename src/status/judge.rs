@@ -23,6 +23,8 @@ pub enum State {
     ReleaseStuck,
     /// Two Primaries have been allowed for a migration for too long.
     WindowLeft,
+    /// A handler of DRBD has set it aside, and nobody has looked at it yet.
+    Quarantined,
     /// A record of it is there that cannot be relied on.
     BadRecord,
     /// What would have to be known is not.
@@ -115,7 +117,9 @@ fn judge(resource: &ResourceStatus, now: u64) -> (Vec<Need>, BTreeSet<String>) {
     needs.extend(stuck(resource, now));
     needs.extend(orphan(resource));
     needs.extend(window_left(resource, now));
+    needs.extend(quarantined(resource));
     record(Some(&resource.name), &resource.window, &mut needs, &mut unknown);
+    record(Some(&resource.name), &resource.quarantine, &mut needs, &mut unknown);
     record(Some(&resource.name), &resource.claim, &mut needs, &mut unknown);
     for volume in &resource.volumes {
         record(Some(&resource.name), &volume.flush, &mut needs, &mut unknown);
@@ -227,6 +231,18 @@ fn window_left(resource: &ResourceStatus, now: u64) -> Option<Need> {
         remedy: format!(
             "see on both nodes who has it with: block-drbd status; when one is Secondary run here: block-drbd release {name}"
         ),
+    })
+}
+
+/// Something that happened to its data, and that nobody has looked at yet.
+fn quarantined(resource: &ResourceStatus) -> Option<Need> {
+    let entry = resource.quarantine.value()?;
+    let name = &resource.name;
+    Some(Need {
+        what: State::Quarantined,
+        resource: Some(name.clone()),
+        message: format!("{name} is in quarantine, and no guest is given it: {}", entry.story()),
+        remedy: format!("mend that, and then run: block-drbd quarantine clear {name} --reason \"...\""),
     })
 }
 

@@ -1,8 +1,10 @@
 //! What a look means, as a decision table: the state, and what the program exits with.
 
 use super::judge::{Judged, State};
+use crate::event::drbd::EventName;
 use crate::facts::{
-    Claim, HostStatus, Incoming, Known, Record, ResourceStatus, Role, User, VolumeStatus, Window,
+    Act, Claim, HostStatus, Incoming, Known, Quarantine, Record, ResourceStatus, Role, User, VolumeStatus,
+    Window,
 };
 use crate::rules::tests::healthy;
 
@@ -18,6 +20,7 @@ fn idle() -> ResourceStatus {
         claim: Record::Is(None),
         claimed: None,
         window: Record::Is(None),
+        quarantine: Record::Is(None),
         volumes: vec![VolumeStatus { dom0: Known::Is(Vec::new()), flush: Record::Is(None) }],
     }
 }
@@ -115,6 +118,11 @@ fn states_and_exit_codes() {
         (idle().window(NOW - 59), State::Idle, 0),
         (idle().window(NOW - 60), State::WindowLeft, 1),
         (idle().window(NOW + 1), State::WindowLeft, 1),
+        (ResourceStatus { quarantine: aside(), ..idle() }, State::Quarantined, 1),
+        (ResourceStatus { quarantine: aside(), ..idle().by_hand().used(true) }, State::Quarantined, 1),
+        (ResourceStatus { quarantine: aside(), ..idle().by_hand() }, State::Orphan, 1),
+        (ResourceStatus { quarantine: bad(), ..idle() }, State::BadRecord, 1),
+        (ResourceStatus { quarantine: unread(), ..idle() }, State::Unknown, 3),
         (ResourceStatus { resource: None, volumes: Vec::new(), ..idle() }, State::Down, 0),
     ];
     for (number, (resource, state, code)) in rows.into_iter().enumerate() {
@@ -122,6 +130,20 @@ fn states_and_exit_codes() {
         let judged = Judged::new(&status);
         assert_eq!((judged.resources[0].0, judged.exit_code()), (state, code), "row {number}");
     }
+}
+
+fn aside() -> Record<Quarantine> {
+    Record::Is(Some(Quarantine {
+        version: 1,
+        resource: "r0".into(),
+        event: EventName::SplitBrain,
+        when: NOW,
+        node: "a".into(),
+        reason: "has split".into(),
+        guests: Known::Is(Vec::new()),
+        act: Act::Record,
+        later: Vec::new(),
+    }))
 }
 
 fn unknown_users() -> Known<Vec<User>> {
@@ -134,7 +156,7 @@ fn flush(mut resource: ResourceStatus, flush: Record<crate::facts::FlushProbe>) 
 }
 
 fn host(resources: Vec<ResourceStatus>) -> HostStatus {
-    let listed = [Record::Is(None), Record::Is(None)];
+    let listed = [Record::Is(None), Record::Is(None), Record::Is(None)];
     HostStatus { host: Known::Is("a".into()), at: NOW, resources, listed }
 }
 

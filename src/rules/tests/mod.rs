@@ -7,6 +7,7 @@ mod use_and_replication;
 
 use super::*;
 use crate::config::Settings;
+use crate::event::drbd::EventName;
 use crate::facts::storage::*;
 use crate::facts::*;
 use crate::target::Target;
@@ -91,6 +92,7 @@ pub(crate) fn good() -> Facts {
         claim: Known::Is(None),
         lone: Known::Is(None),
         window: Known::Is(None),
+        quarantine: Known::Is(None),
         receiving: Known::Is(false),
         devices: devices(),
         peers: Known::Is(vec![answer()]),
@@ -202,6 +204,20 @@ fn backend(facts: &mut Facts) -> &mut Backend {
 fn window(vm: &str) -> Known<Option<Window>> {
     let (resource, vm) = ("r0".into(), vm.into());
     Known::Is(Some(Window { version: 1, resource, vm, domid: 5, opened: 1_000_000 }))
+}
+
+fn quarantine() -> Quarantine {
+    Quarantine {
+        version: 1,
+        resource: "r0".into(),
+        event: EventName::SplitBrain,
+        when: 1_000_000,
+        node: "a".into(),
+        reason: "has split".into(),
+        guests: Known::Is(vec!["vm (domain 5)".into()]),
+        act: Act::Pause,
+        later: Vec::new(),
+    }
 }
 
 fn params(text: &'static str) -> impl Fn(&mut Facts) {

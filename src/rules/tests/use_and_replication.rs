@@ -232,6 +232,13 @@ fn decision_tables() {
     assert_eq!(after(|f| { two(f); f.claim = claim(Some(false)) }), "", "the peer has opened a window");
     assert_eq!(after(|f| { two(f); f.claim = claim(Some(true)) }), "warn:two-primaries");
 
+    let aside = |f: &mut Facts| f.quarantine = Known::Is(Some(quarantine()));
+    assert_eq!(after(aside), "quarantined");
+    assert_eq!(after(|f| { aside(f); f.backend = no() }), "quarantined", "a dry run");
+    assert_eq!(after(|f| f.quarantine = no()), "quarantined?");
+    assert_eq!(moved(aside), "quarantined", "a guest that moves in does not bring it back");
+    assert_eq!(after(|f| { aside(f); params("all")(f) }), "resource-name");
+
     assert_eq!(after(disk(DiskState::UpToDate)), "");
     assert_eq!(after(disk(DiskState::Inconsistent)), "disk-state");
     assert_eq!(after(disk(DiskState::Outdated)), "disk-state");

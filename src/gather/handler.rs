@@ -1,0 +1,123 @@
+//! What a handler of DRBD looks at: files and xenstore, and never DRBD itself.
+//!
+//! While a handler runs, DRBD may hold what an answer over netlink waits for: before 8.4.5 the
+//! lock of all of generic netlink (drbd_nl.c, set_role), and with a `detach` under way the worker
+//! that called the handler. Nothing that a handler decides needs it.
+
+use super::{claims, drbd, quarantine, sharing, vbd};
+use crate::event::drbd::{DrbdEvent, Subject};
+use crate::facts::{HandlerFacts, Known, User, Vbd};
+use crate::host::Host;
+use anyhow::{Context, Result, bail, ensure};
+use std::collections::BTreeSet;
+
+/// Where the kernel lists the backend devices.
+const KERNEL_LIST: &str = "/sys/bus/xen-backend/devices";
+
+/// Everything about the event.
+pub fn facts(host: &Host, event: &DrbdEvent) -> HandlerFacts {
+    let resource = Known::from(host.timed("resource", || resource(host, event)));
+    let of = |why: &str| why.to_string();
+    let (quarantine, fenced) = match &resource {
+        Known::Is(name) => {
+            (Known::from(quarantine::read(host, name)), Known::from(quarantine::fenced(host, name)))
+        }
+        Known::Unknown(why) => (Known::Unknown(of(why)), Known::Unknown(of(why))),
+    };
+    HandlerFacts {
+        now: host.now(),
+        host: Known::from(host.read_text("/proc/sys/kernel/hostname")),
+        users: Known::from(host.timed("guests", || users(host, event, resource.value()))),
+        resource,
+        quarantine,
+        fenced,
+    }
+}
+
+/// The name of the resource, where there is one of that name or with that minor.
+fn resource(host: &Host, event: &DrbdEvent) -> Result<String> {
+    let claimed = claims::resources(host).unwrap_or_default();
+    match &event.subject {
+        Subject::Resource(name) => {
+            // Where drbd.conf cannot be read, drbdadm, which could, is believed.
+            let configured =
+                drbd::conf::load(host).ok().map(|conf| configured(&conf, |found, _| found == name));
+            ensure!(
+                configured.is_none_or(|found| found.is_some()) || claimed.contains(name),
+                "there is no resource {name} in drbd.conf, see: drbdadm sh-resources"
+            );
+            Ok(name.clone())
+        }
+        Subject::Minor(minor) => {
+            let has = |name: &&String| claim_minors(host, name).contains(minor);
+            if let Some(name) = claimed.iter().find(has) {
+                return Ok(name.clone());
+            }
+            let conf = drbd::conf::load(host).context("which resource has the minor")?;
+            let found = configured(&conf, |_, minors| minors.contains(minor));
+            found.with_context(|| format!("no resource in drbd.conf has the minor {minor}"))
+        }
+    }
+}
+
+/// The first resource of drbd.conf, by its name and all minors that it has on any host, that `is` it.
+fn configured(conf: &drbd::conf::Conf, is: impl Fn(&str, &BTreeSet<u32>) -> bool) -> Option<String> {
+    let resources = conf.resources().unwrap_or_default();
+    let minors = |resource: &drbd::conf::Resource| -> BTreeSet<u32> {
+        let hosts = resource.hosts().unwrap_or_default();
+        hosts.iter().flat_map(|host| host.volumes.values()).filter_map(|volume| volume.minor).collect()
+    };
+    resources
+        .iter()
+        .find(|resource| is(resource.name(), &minors(resource)))
+        .map(|resource| resource.name().to_string())
+}
+
+/// The minors that this program has recorded of a resource.
+fn claim_minors(host: &Host, resource: &str) -> BTreeSet<u32> {
+    let claim = claims::read(host, resource).ok().flatten();
+    let minors = |claim: crate::facts::Claim| {
+        let used: Vec<u32> = claim.users.iter().map(|user| user.minor).collect();
+        used.into_iter().chain(claim.promoted).collect()
+    };
+    claim.map(minors).unwrap_or_default()
+}
+
+/// The guests with a volume of the resource: DRBD names only one where one is hit, and what hits
+/// one concerns all of them, so what is recorded counts too.
+fn users(host: &Host, event: &DrbdEvent, resource: Option<&String>) -> Result<Vec<User>> {
+    let mut minors: BTreeSet<u32> = event.minors.iter().copied().collect();
+    if let Subject::Minor(minor) = event.subject {
+        minors.insert(minor);
+    }
+    if let Some(resource) = resource {
+        minors.extend(claim_minors(host, resource));
+        if minors.is_empty() {
+            minors.extend(minors_here(host, resource)?);
+        }
+    }
+    ensure!(!minors.is_empty(), "DRBD_MINOR is not set and nothing tells which devices it has");
+    let minors: Vec<u32> = minors.into_iter().collect();
+    vbd::users_of(host, &minors, super::major(host)?, &devices(host)?)
+}
+
+/// The minors that a resource has on this host by drbd.conf.
+fn minors_here(host: &Host, resource: &str) -> Result<Vec<u32>> {
+    let conf = drbd::conf::load(host).context("which devices it has")?;
+    let name = host.read_text("/proc/sys/kernel/hostname")?;
+    let Some(section) = conf.resource(resource)? else { bail!("drbd.conf has no {resource}") };
+    let hosts = section.hosts()?;
+    let here = hosts.iter().find(|section| section.is(&name));
+    let here = here.with_context(|| format!("drbd.conf has no section of {resource} for {name}"))?;
+    Ok(here.volumes.values().filter_map(|volume| volume.minor).collect())
+}
+
+/// Every backend device. Where the kernel has none, nothing else need be known: while a host
+/// boots, DRBD may be there before xenstore is.
+fn devices(host: &Host) -> Result<Vec<Vbd>> {
+    let none = || {
+        let listed = host.list_optional(KERNEL_LIST);
+        matches!(listed, Ok(Some(names)) if names.is_empty())
+    };
+    sharing::vbds(host).or_else(|error| if none() { Ok(Vec::new()) } else { Err(error) })
+}

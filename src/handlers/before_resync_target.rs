@@ -1,0 +1,70 @@
+//! This node is about to be overwritten with the peer's data. While that lasts neither what was
+//! there nor what comes is whole, so a guest must not be on it, and what was there may be kept.
+
+use super::drbd::{Answer, Decision, Subject, guests};
+use super::{Plan, Snapshot, Step};
+use crate::config::handlers::{Policy, UnderGuest};
+use crate::facts::Known;
+
+/// What to do.
+pub fn plan(subject: &Subject, policy: &Policy) -> Decision {
+    match obstacle(subject, policy) {
+        Some(why) => refuse(subject, &why),
+        None => allow(subject, policy),
+    }
+}
+
+/// What stands against the resync.
+fn obstacle(subject: &Subject, policy: &Policy) -> Option<String> {
+    let users = guests(&subject.facts.guests().collect::<Vec<_>>());
+    match &subject.facts.users {
+        _ if policy.resync_under_guest == UnderGuest::Allow => None,
+        Known::Unknown(why) => Some(format!("who uses it is not known: {why}")),
+        Known::Is(_) if users.is_empty() => None,
+        Known::Is(_) => Some(format!("{} uses it", users.join(", "))),
+    }
+    .or_else(|| {
+        let unnamed = policy.snapshot_percent > 0 && snapshots(subject).is_none();
+        unnamed.then(|| "a snapshot is to be taken, and DRBD does not say of which device".into())
+    })
+}
+
+fn refuse(subject: &Subject, why: &str) -> Decision {
+    let resource = subject.resource;
+    let summary = format!(
+        "refused: {resource} is not overwritten with the data of {}: {why}; DRBD drops the connection; shut the guest down and run: drbdadm connect {resource}; or, when the guest runs on the peer's data and this disk is a new one, set resync-under-guest = \"allow\" for it first",
+        subject.peer()
+    );
+    Decision { plan: Plan { steps: Vec::new(), summary }, answer: Answer::Exit(1), urgent: true }
+}
+
+fn allow(subject: &Subject, policy: &Policy) -> Decision {
+    let (resource, peer, percent) = (subject.resource, subject.peer(), policy.snapshot_percent);
+    match snapshots(subject).filter(|_| percent > 0) {
+        Some(snapshots) => {
+            let names: Vec<&str> = snapshots.iter().map(|snapshot| snapshot.name.as_str()).collect();
+            let summary = format!(
+                "{resource} is overwritten with the data of {peer}; what it was is kept in {}",
+                names.join(" ")
+            );
+            Decision::goes_on(vec![Step::Snapshot { snapshots, percent }], false, summary)
+        }
+        None => {
+            Decision::goes_on(Vec::new(), false, format!("{resource} is overwritten with the data of {peer}"))
+        }
+    }
+}
+
+/// The snapshots of the volumes that DRBD names; `None` where a volume has no device to its minor.
+fn snapshots(subject: &Subject) -> Option<Vec<Snapshot>> {
+    let (names, disks) = (names(subject), &subject.event.disks);
+    let snapshot = |(name, origin): (String, &String)| Snapshot { name, origin: origin.clone() };
+    (!names.is_empty() && names.len() == disks.len())
+        .then(|| names.into_iter().zip(disks).map(snapshot).collect())
+}
+
+/// What the snapshots of the volumes that DRBD names are called.
+pub fn names(subject: &Subject) -> Vec<String> {
+    let name = |minor| format!("block-drbd-{}-{minor}", subject.resource);
+    subject.event.minors.iter().map(name).collect()
+}

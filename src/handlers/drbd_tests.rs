@@ -1,0 +1,165 @@
+//! The handlers of DRBD as decision tables: what each plans and answers.
+
+use super::Step;
+use super::drbd::{self, Answer, Subject};
+use crate::config::Settings;
+use crate::event::drbd::{DrbdEvent, EventName, NAMES};
+use crate::facts::{Fenced, HandlerFacts, Known, Quarantine, User};
+
+fn event(name: EventName) -> DrbdEvent {
+    let variables =
+        [("DRBD_RESOURCE", "r0"), ("DRBD_MINOR", "3"), ("DRBD_PEERS", "b"), ("DRBD_LL_DISK", "/dev/vg/lv")];
+    let variables = variables.map(|(name, value)| (name.to_string(), value.to_string()));
+    DrbdEvent::read(name, variables.into()).unwrap()
+}
+
+fn user(domid: u32, live: bool) -> User {
+    User { domid, devid: 51712, minor: 3, guest: Some("vm".into()), live, leaving: false, same_guest: false }
+}
+
+/// Nobody uses the resource, and nothing is recorded of it.
+fn facts(users: Known<Vec<User>>) -> HandlerFacts {
+    HandlerFacts {
+        now: 1_000_000,
+        host: Known::Is("a".into()),
+        resource: Known::Is("r0".into()),
+        users,
+        quarantine: Known::Is(None),
+        fenced: Known::Is(None),
+    }
+}
+
+fn nobody() -> Known<Vec<User>> {
+    Known::Is(Vec::new())
+}
+
+fn unknown() -> Known<Vec<User>> {
+    Known::Unknown("no xenstore".into())
+}
+
+/// The steps in words, and what is answered: `pause 5, quarantine -> 0`.
+fn plans(name: EventName, facts: &HandlerFacts, settings: &str) -> String {
+    let settings = Settings::parse("/x", settings).unwrap();
+    let event = event(name);
+    let subject = Subject { resource: "r0", event: &event, facts };
+    let decision = (drbd::of(name).plan)(&subject, &settings.handling(Some("r0")));
+    assert!(!decision.plan.summary.is_empty() || decision.answer == Answer::Fence, "{name}");
+    assert!(!decision.plan.summary.ends_with('.'), "{}", decision.plan.summary);
+    let words: Vec<String> = decision.plan.steps.iter().map(word).collect();
+    let answer = match decision.answer {
+        Answer::Exit(code) => code.to_string(),
+        Answer::Fence => "fence".into(),
+    };
+    format!("{} -> {answer}", words.join(", ")).trim_start().to_string()
+}
+
+fn word(step: &Step) -> String {
+    match step {
+        Step::Guests { act, domids } => format!("{act} {domids:?}"),
+        Step::Quarantine { entry } => format!("quarantine {} +{}", entry.event, entry.later.len()),
+        Step::Snapshot { snapshots, percent } => {
+            format!("snapshot {} of {} {percent}%", snapshots[0].name, snapshots[0].origin)
+        }
+        Step::DropSnapshot { names } => format!("drop {}", names.join(" ")),
+        Step::AskPeers { .. } => "ask".into(),
+        Step::Unfence { commands, .. } => format!("unfence {commands:?}"),
+        other => panic!("no handler of DRBD plans {other:?}"),
+    }
+}
+
+fn set_aside(users: Known<Vec<User>>) -> HandlerFacts {
+    let before = facts(nobody());
+    let event = event(EventName::LocalIoError);
+    let subject = Subject { resource: "r0", event: &event, facts: &before };
+    let settings = Settings::default();
+    let decision = (drbd::of(event.name).plan)(&subject, &settings.handling(None));
+    let entry = decision.plan.steps.into_iter().find_map(|step| match step {
+        Step::Quarantine { entry } => Some(entry),
+        _ => None,
+    });
+    HandlerFacts { quarantine: Known::Is(entry), ..facts(users) }
+}
+
+#[test]
+#[rustfmt::skip]
+fn what_sets_a_resource_aside() {
+    use EventName::*;
+    let used = || Known::Is(vec![user(5, true)]);
+    for (name, act) in [(SplitBrain, "record"), (PriLost, "pause"), (PriLostAfterSb, "pause"), (PriOnInconDegr, "record"), (LocalIoError, "record"), (QuorumLost, "record")] {
+        let stop = if act == "record" { String::new() } else { format!("{act} [5], ") };
+        assert_eq!(plans(name, &facts(used()), ""), format!("{stop}quarantine {name} +0 -> 0"));
+        assert_eq!(plans(name, &facts(nobody()), ""), format!("quarantine {name} +0 -> 0"));
+        assert_eq!(plans(name, &facts(unknown()), ""), format!("quarantine {name} +0 -> 0"));
+        for act in ["pause", "shutdown", "destroy"] {
+            let settings = format!("[handlers]\n{name} = \"{act}\"\n");
+            assert_eq!(plans(name, &facts(used()), &settings), format!("{act} [5], quarantine {name} +0 -> 0"));
+        }
+        assert_eq!(plans(name, &set_aside(nobody()), ""), "quarantine local-io-error +1 -> 0", "the first stays");
+        let unreadable = HandlerFacts { quarantine: Known::Unknown("no".into()), ..facts(nobody()) };
+        assert_eq!(plans(name, &unreadable, ""), format!("quarantine {name} +0 -> 0"));
+    }
+    let users = |users: &[User]| plans(PriLost, &facts(Known::Is(users.to_vec())), "");
+    assert_eq!(users(&[user(5, true), user(5, true), user(6, true)]), "pause [5, 6], quarantine pri-lost +0 -> 0", "two volumes");
+    assert_eq!(users(&[user(5, false)]), "quarantine pri-lost +0 -> 0", "it has closed it");
+    assert_eq!(users(&[user(0, true)]), "quarantine pri-lost +0 -> 0", "this domain is never stopped");
+}
+
+#[test]
+#[rustfmt::skip]
+fn what_is_overwritten() {
+    use EventName::*;
+    let used = || facts(Known::Is(vec![user(5, true)]));
+    let (snapshot, allow) = ("[handlers]\nsnapshot-percent = 10\n", "[handlers]\nresync-under-guest = \"allow\"\n");
+    assert_eq!(plans(BeforeResyncTarget, &facts(nobody()), ""), "-> 0");
+    assert_eq!(plans(BeforeResyncTarget, &used(), ""), "-> 1");
+    assert_eq!(plans(BeforeResyncTarget, &facts(Known::Is(vec![user(5, false)])), ""), "-> 0");
+    assert_eq!(plans(BeforeResyncTarget, &facts(unknown()), ""), "-> 1");
+    assert_eq!(plans(BeforeResyncTarget, &used(), allow), "-> 0");
+    assert_eq!(plans(BeforeResyncTarget, &facts(unknown()), allow), "-> 0");
+    assert_eq!(plans(BeforeResyncTarget, &facts(nobody()), snapshot), "snapshot block-drbd-r0-3 of /dev/vg/lv 10% -> 0");
+    assert_eq!(plans(BeforeResyncTarget, &used(), snapshot), "-> 1");
+    assert_eq!(plans(BeforeResyncTarget, &set_aside(nobody()), ""), "-> 0", "a resync may be what mends it");
+    assert_eq!(plans(AfterResyncTarget, &facts(nobody()), ""), "ask -> 0");
+    assert_eq!(plans(AfterResyncTarget, &facts(nobody()), snapshot), "drop block-drbd-r0-3, ask -> 0");
+    assert_eq!(plans(AfterResyncTarget, &set_aside(nobody()), ""), "quarantine local-io-error +1, ask -> 0");
+    assert_eq!(plans(OutOfSync, &facts(nobody()), ""), "ask -> 0");
+    assert_eq!(plans(OutOfSync, &set_aside(nobody()), ""), "quarantine local-io-error +1, ask -> 0");
+    for name in [BeforeResyncSource, InitialSplitBrain, Disconnected] {
+        assert_eq!(plans(name, &used(), snapshot), "-> 0");
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn what_is_fenced() {
+    use EventName::*;
+    let program = "[fencing]\nmethods = [{ method = \"program\", command = [\"/f\"], unfence = [\"/u\", \"x\"] }]\n";
+    assert_eq!(plans(FencePeer, &facts(nobody()), ""), "-> 1");
+    assert_eq!(plans(FencePeer, &facts(nobody()), program), "-> fence");
+    assert_eq!(plans(UnfencePeer, &facts(nobody()), ""), "unfence [] -> 0");
+    assert_eq!(plans(UnfencePeer, &facts(nobody()), program), "unfence [[\"/u\", \"x\"]] -> 0");
+    let fenced = Fenced { version: 1, resource: "r0".into(), peer: None, code: 4, how: "x".into(), when: 0 };
+    let fenced = HandlerFacts { fenced: Known::Is(Some(fenced)), ..facts(nobody()) };
+    assert_eq!(plans(UnfencePeer, &fenced, ""), "unfence [] -> 0");
+}
+
+#[test]
+fn only_the_last_of_what_happens_later_is_kept() {
+    let Known::Is(Some(mut entry)) = set_aside(nobody()).quarantine else { panic!("no quarantine") };
+    for when in 0..40 {
+        entry = entry.with(EventName::SplitBrain, when);
+    }
+    assert_eq!(entry.later.len(), Quarantine::MOST_LATER);
+    assert_eq!(entry.later.last().map(|later| later.when), Some(39));
+}
+
+#[test]
+fn every_event_is_told_and_answered_by_what_it_may_be() {
+    for (name, event) in NAMES {
+        for users in [nobody(), unknown(), Known::Is(vec![user(5, true)])] {
+            let answer = plans(event, &facts(users), "");
+            let code: i32 = answer.rsplit(' ').next().unwrap().parse().unwrap();
+            assert!(drbd::of(event).answers.contains(&code), "{name}: {answer}");
+        }
+    }
+}
