@@ -6,7 +6,7 @@ BINARY  := target/$(TARGET)/release/block-drbd
 PREFIX  ?= /usr
 SCRIPTS ?= /etc/xen/scripts
 
-.PHONY: build deps check unit test lab lab-all demo bench fuzz install clean
+.PHONY: build deps check unit test lab lab-all lab-campaign demo bench fuzz install clean
 
 build:
 	$(CARGO) build --release --locked
@@ -36,6 +36,12 @@ lab: deps build
 
 lab-all: deps build
 	$(CARGO) test --locked --test lab -- --all
+
+# Random create, destroy and migrate with a random fault each; the same seed gives the same rounds.
+SEED   ?= 1
+ROUNDS ?= 20
+lab-campaign: deps build
+	$(CARGO) test --locked --test lab -- --campaign $(SEED) $(ROUNDS)
 
 demo: deps build
 	$(CARGO) test --locked --test lab -- --demo
