@@ -1,7 +1,7 @@
 //! What an administrator asks for: status, release, rules.
 
 use crate::config::Settings;
-use crate::facts::{Facts, Known, Volume};
+use crate::facts::{Known, Volume};
 use crate::gather::drbd::Purpose;
 use crate::handlers::release;
 use crate::host::{Deadline, Host, lock, output};
@@ -30,7 +30,7 @@ pub fn status(host: &mut Host) -> Result<i32> {
     let lines: Vec<Line> = resources
         .into_iter()
         .map(|resource| {
-            let facts = facts_of(host, &resource.name);
+            let facts = gather::of_resource(host, &resource.name);
             let claim = match facts.claim {
                 Known::Is(claim) => Ok(claim),
                 Known::Unknown(why) => Err(anyhow!(why)),
@@ -60,11 +60,12 @@ pub fn release(host: &mut Host, resource: Option<Target>, wait: Duration) -> Res
     Ok(worst)
 }
 
-/// The resources with a record, and what is wrong with the records that cannot be read.
+/// The resources with a record or a window, and what is wrong with the records that cannot be read.
 fn recorded(host: &Host) -> Result<(Vec<String>, Vec<anyhow::Error>)> {
-    let (mut resources, mut unreadable) = (Vec::new(), Vec::new());
+    let (mut resources, mut unreadable) = (gather::windows::resources(host)?, Vec::new());
     for claim in gather::claims::all(host)? {
         match claim {
+            Ok(claim) if resources.contains(&claim.resource) => {}
             Ok(claim) => resources.push(claim.resource),
             Err(error) => unreadable.push(error),
         }
@@ -94,7 +95,7 @@ fn release_one(host: &mut Host, name: &str, until: Deadline, wait: Duration) -> 
 fn try_release(host: &mut Host, name: &str, patience: Duration) -> Result<Option<String>> {
     host.set_deadline(Deadline::after(PATIENCE));
     let _lock = lock::take(host, &hotplug::lock_path(name))?;
-    let facts = facts_of(host, name);
+    let facts = gather::of_resource(host, name);
     let plan = release::plan(&facts);
     if plan.steps.is_empty() {
         output::answer(&format!("{name}: {}\n", plan.summary))?;
@@ -110,12 +111,6 @@ fn try_release(host: &mut Host, name: &str, patience: Duration) -> Result<Option
         }
         None => Ok(outcome.pending),
     }
-}
-
-fn facts_of(host: &Host, name: &str) -> Facts {
-    let target = Ok(Target { resource: name.into(), volume: None });
-    let resource = Known::from(gather::resource(host, name));
-    gather::facts_of(host, None, Known::Unknown("no backend is concerned".into()), target, resource)
 }
 
 /// Prints the rules with the severity in force, or one with its reason and its remedy.

@@ -79,6 +79,16 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Move a guest to another host, with its disks looked at on both beforehand
+    Migrate {
+        /// The guest, by name or number
+        domain: String,
+        /// The host, as xl migrate takes it
+        host: String,
+        /// What xl uses in place of ssh
+        #[arg(short, long, value_name = "COMMAND")]
+        ssh: Option<String>,
+    },
     /// List the rules, or explain one
     Rules {
         /// The rule

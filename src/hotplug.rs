@@ -10,7 +10,7 @@ use crate::host::syslog::{self, Level};
 use crate::host::{Deadline, Host, output};
 use crate::rules::{self, Severity, Verdict};
 use crate::target::Target;
-use crate::{gather, report};
+use crate::{gather, report, sweep};
 use anyhow::Result;
 use std::time::Duration;
 
@@ -41,6 +41,7 @@ pub fn run(host: &mut Host, event: &Hotplug, settings: Result<Settings>, verbose
         explain_to_toolstack(host, event, error, undo_by);
     }
     tell(host, event, &handled, verbose);
+    sweep::windows(host, undo_by);
     exit_code(event, &handled)
 }
 

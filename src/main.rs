@@ -7,6 +7,7 @@ use block_drbd::config::{self, Settings};
 use block_drbd::event::{self, Action, Hotplug};
 use block_drbd::host::syslog::{self, Level};
 use block_drbd::host::{Deadline, Host, output, signals};
+use block_drbd::migrate;
 use block_drbd::target::Target;
 use block_drbd::{admin, hotplug, report};
 use clap::Parser;
@@ -66,6 +67,11 @@ fn run(host: &mut Host, cli: &Cli) -> Result<i32, (i32, anyhow::Error)> {
                 json: *json,
             };
             check::run(host, &question, &settings)
+        }
+        Command::Migrate { domain, host: to, ssh } => {
+            let settings = settings(host, &cli.config).map_err(|error| (2, error))?;
+            let request = migrate::Request { domain: domain.clone(), to: to.clone(), ssh: ssh.clone() };
+            migrate::run(host, &request, &settings)
         }
         Command::Facts { resources, json } => {
             let settings = settings(host, &cli.config).map_err(|error| (2, error))?;

@@ -12,7 +12,7 @@ mod drbd_kernel;
 mod place;
 
 use block_drbd::facts::{ConnectionState, DiskState, Known, ReplicationState, Resource, Role};
-use block_drbd::gather::drbd::{Answer, Generation, detect, resources, set_role};
+use block_drbd::gather::drbd::{Answer, Generation, allow_two_primaries, detect, resources, set_role};
 use block_drbd::host::Deadline;
 use block_drbd::host::genl::Genl;
 use drbd_kernel::DrbdKernel;
@@ -85,6 +85,7 @@ fn checks(subject: &mut Subject) {
     begins_as_it_must(subject);
     all_contains_one(subject);
     promotes_and_demotes(subject);
+    allows_two_primaries(subject);
     unknown_minor_is_refused(subject);
     other_resource_is_refused(subject);
     unknown_name_is_not_noticed(subject);
@@ -126,6 +127,18 @@ fn promotes_and_demotes(subject: &mut Subject) {
         assert_eq!(subject.become_(role.clone()), Answer::NothingToDo);
         assert_eq!(subject.role(), role);
     }
+}
+
+/// Asked for twice, it is done twice.
+fn allows_two_primaries(subject: &mut Subject) {
+    let name = subject.name.clone();
+    for allowed in [true, true, false, false] {
+        let answer = allow_two_primaries(&mut subject.genl, subject.generation, &name, allowed).unwrap();
+        assert_eq!(answer, Answer::Done);
+        assert_eq!(subject.read().connections[0].two_primaries, Known::Is(allowed));
+    }
+    let nobody = allow_two_primaries(&mut subject.genl, subject.generation, NOBODY, true).unwrap_err();
+    assert!(format!("{nobody:#}").contains("network configuration"), "{nobody:#}");
 }
 
 fn unknown_minor_is_refused(subject: &mut Subject) {

@@ -299,7 +299,7 @@ fn peers_are_called_by_their_host_names() {
     let mut found = read(&host, None, Purpose::Act).unwrap();
     name_peers(&host, &mut found);
     let peers: Vec<_> = found.iter().map(|one| one.connections[0].peer.as_str()).collect();
-    assert_eq!(peers, ["b", "10.0.0.2:7792"]);
+    assert_eq!(peers, ["b", "10.0.0.2:7793"]);
     fs::write(place.path().join("etc/drbd.conf"), "resource {").unwrap();
     name_peers(&host, &mut found);
     assert_eq!(found[0].connections[0].peer, "b", "a conf that cannot be read changes nothing");

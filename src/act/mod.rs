@@ -3,9 +3,11 @@
 //! Decides nothing: what it repeats under Xen's lock is the same judgement that
 //! made the plan.
 
+mod ask;
 mod attach;
 mod flush;
 mod role;
+mod window;
 
 use crate::config::Settings;
 use crate::facts::Claim;
@@ -43,12 +45,18 @@ pub fn run(host: &mut Host, plan: &Plan, settings: &Settings, undo_by: Deadline)
 
 fn take(host: &mut Host, step: &Step, settings: &Settings, pending: &mut Option<String>) -> Result<()> {
     match step {
+        Step::OpenWindow { window } => window::open(host, window),
         Step::Record { after, .. } => record(host, after),
         Step::Promote { resource, minor } => role::promote(host, resource, *minor),
         Step::ProveFlush { resource, device, within } => flush::prove(host, resource, *device, *within),
         Step::Attach { vbd, device } => attach::attach(host, vbd, *device, settings),
         Step::Release { claim, hand_over } => {
             *pending = release(host, claim, *hand_over)?;
+            Ok(())
+        }
+        Step::CloseWindow { resource, alone, hand_over } => {
+            let left = close_window(host, resource, *alone, *hand_over)?;
+            *pending = pending.take().or(left);
             Ok(())
         }
         Step::Refuse { vbd, sentence } => attach::refuse(host, vbd, sentence),
@@ -58,11 +66,13 @@ fn take(host: &mut Host, step: &Step, settings: &Settings, pending: &mut Option<
 /// The step's name, as the log has it.
 fn name(step: &Step) -> &'static str {
     match step {
+        Step::OpenWindow { .. } => "open",
         Step::Record { .. } => "record",
         Step::Promote { .. } => "promote",
         Step::ProveFlush { .. } => "flush",
         Step::Attach { .. } => "attach",
         Step::Release { .. } => "release",
+        Step::CloseWindow { .. } => "close",
         Step::Refuse { .. } => "refuse",
     }
 }
@@ -85,7 +95,18 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
                     *pending = Some(format!("the record of {} is wrong: {error:#}", after.resource));
                 }
             }
-            Step::ProveFlush { .. } | Step::Attach { .. } | Step::Release { .. } | Step::Refuse { .. } => {}
+            Step::OpenWindow { window } => match close_window(host, &window.resource, true, true) {
+                Ok(left) => *pending = pending.take().or(left),
+                Err(error) => {
+                    *pending =
+                        Some(format!("two nodes may still have {} Primary: {error:#}", window.resource));
+                }
+            },
+            Step::ProveFlush { .. }
+            | Step::Attach { .. }
+            | Step::Release { .. }
+            | Step::CloseWindow { .. }
+            | Step::Refuse { .. } => {}
         }
     }
 }
@@ -133,7 +154,16 @@ fn release(host: &mut Host, recorded: &Claim, hand_over: bool) -> Result<Option<
     Ok(left)
 }
 
-/// Starts the detached release of a resource that is recorded as pending.
+/// Ends the window; says what keeps it open, which `hand_over` leaves to a detached release.
+fn close_window(host: &mut Host, resource: &str, alone: bool, hand_over: bool) -> Result<Option<String>> {
+    let left = window::close(host, resource, alone)?;
+    if left.is_some() && hand_over {
+        detach(host, resource)?;
+    }
+    Ok(left)
+}
+
+/// Starts the detached release of a resource that is recorded as pending, or whose window is open.
 fn detach(host: &Host, resource: &str) -> Result<()> {
     let root = host.root().to_string_lossy();
     crate::host::program::detach(&["--sysroot", &root, "release", "--wait", "3600", resource])

@@ -1,10 +1,10 @@
 //! Promotes and demotes, and believes only what it reads back.
 
+use super::ask::{Reply, ask};
 use crate::facts::Role;
 use crate::gather;
-use crate::gather::drbd::{self, Answer, codes};
+use crate::gather::drbd;
 use crate::host::Host;
-use crate::host::bounded::{self, Ended};
 use anyhow::{Context, Result, bail, ensure};
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ const PROMOTIONS: u32 = 5;
 pub fn promote(host: &Host, resource: &str, minor: u32) -> Result<()> {
     let mut pause = PAUSE.0;
     for attempt in 1.. {
-        match ask(host, resource, minor, &Role::Primary)? {
+        match request(host, resource, minor, &Role::Primary)? {
             Reply::Done => return read_back(host, resource, minor, &Role::Primary),
-            Reply::Refused { again, .. } if again && attempt < PROMOTIONS => {}
+            refused if refused.again() && attempt < PROMOTIONS => {}
             Reply::Refused { text, .. } => {
                 bail!("DRBD refuses to promote {resource}: {text}; see dmesg | grep {resource}")
             }
@@ -36,9 +36,11 @@ pub fn promote(host: &Host, resource: &str, minor: u32) -> Result<()> {
 pub fn demote(host: &Host, resource: &str, minor: u32) -> Result<()> {
     let mut pause = PAUSE.0;
     loop {
-        match ask(host, resource, minor, &Role::Secondary)? {
+        let reply = request(host, resource, minor, &Role::Secondary)?;
+        let again = reply.again();
+        match reply {
             Reply::Done => return read_back(host, resource, minor, &Role::Secondary),
-            Reply::Refused { again: true, text } => {
+            Reply::Refused { text, .. } if again => {
                 host.pause(pause).with_context(|| format!("/dev/drbd{minor}: {text}"))?;
             }
             Reply::Refused { text, .. } => bail!("DRBD refuses to demote {resource}: {text}"),
@@ -47,42 +49,9 @@ pub fn demote(host: &Host, resource: &str, minor: u32) -> Result<()> {
     }
 }
 
-/// What DRBD said to one request.
-enum Reply {
-    Done,
-    Refused { again: bool, text: String },
-}
-
-/// Sends one request from a child, because it may never return (see [`bounded`]).
-fn ask(host: &Host, resource: &str, minor: u32, role: &Role) -> Result<Reply> {
-    let request = || -> Result<(i32, String)> {
-        let mut genl = host.genl();
-        let generation = drbd::detect(&genl, || host.read_optional("/proc/drbd"))?;
-        match drbd::set_role(&mut genl, generation, minor, resource, role)? {
-            Answer::Done | Answer::NothingToDo => Ok((0, String::new())),
-            Answer::Refused { code, text, info } => {
-                Ok((code, [text, info.join(", ")].join(" ").trim().to_string()))
-            }
-        }
-    };
-    let answer = || match request() {
-        Ok((code, text)) => format!("{code}\n{text}").into_bytes(),
-        Err(error) => format!("error\n{error:#}").into_bytes(),
-    };
-    match bounded::run(host.deadline(), answer)? {
-        Ended::Answered(answer) => reply(&String::from_utf8_lossy(&answer)),
-        Ended::GivenUp { stop, lingers } => {
-            let lingers = if lingers { ", and the request is still in the kernel" } else { "" };
-            bail!("DRBD did not answer the request to make {resource} {role}: {stop}{lingers}")
-        }
-    }
-}
-
-fn reply(answer: &str) -> Result<Reply> {
-    let (code, text) = answer.split_once('\n').context("half an answer from a child")?;
-    let Ok(code) = code.parse::<i32>() else { bail!("{text}") };
-    let again = codes::retry(code) != codes::Retry::Never;
-    Ok(if code == 0 { Reply::Done } else { Reply::Refused { again, text: text.into() } })
+fn request(host: &Host, resource: &str, minor: u32, role: &Role) -> Result<Reply> {
+    let what = format!("make {resource} {role}");
+    ask(host, &what, |genl, generation| drbd::set_role(genl, generation, minor, resource, role))
 }
 
 /// A request that succeeded for one volume says nothing of the next (captures, surprise 11).

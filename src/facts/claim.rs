@@ -18,6 +18,10 @@ pub struct Claim {
     pub promoted: Vec<u32>,
     /// Who has, or is about to get, a volume.
     pub users: Vec<Claimant>,
+    /// Whether two Primaries were allowed when this was first recorded: by the configuration, before
+    /// any window was open. `None` where that could not be known. What is allowed beyond it is a
+    /// window, which the other node has opened.
+    pub two_primaries: Option<bool>,
 }
 
 /// A device in a [`Claim`].
@@ -40,7 +44,13 @@ impl Claim {
 
     /// An empty record.
     pub fn new(resource: &str) -> Self {
-        Claim { version: 1, resource: resource.into(), promoted: Vec::new(), users: Vec::new() }
+        Claim {
+            version: 1,
+            resource: resource.into(),
+            promoted: Vec::new(),
+            users: Vec::new(),
+            two_primaries: None,
+        }
     }
 
     /// Whether nothing is recorded, so that the file may go.

@@ -9,11 +9,13 @@ mod claim;
 mod drbd;
 mod node;
 pub mod storage;
+mod window;
 mod xen;
 
 pub use claim::*;
 pub use drbd::*;
 pub use node::*;
+pub use window::*;
 pub use xen::*;
 
 use crate::target::Target;
@@ -77,6 +79,11 @@ pub struct Facts {
     pub holders: Known<Vec<String>>,
     /// What this program has recorded of the resource; `None` when nothing.
     pub claim: Known<Option<Claim>>,
+    /// The window that this node has opened for a guest that moves in; `None` when there is none.
+    pub window: Known<Option<Window>>,
+    /// Whether the toolstack that called receives a live migration: its own arguments say so, while
+    /// the name `…--incoming` alone could be anybody's. Asked for an add only.
+    pub receiving: Known<bool>,
     /// The block devices below the resource. A remove does not ask.
     pub devices: Devices,
     /// What each peer of the resource said of itself when it was last asked. A remove does not ask.
@@ -87,6 +94,13 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Whether the guest is moving in from another node: xl calls it `…--incoming` meanwhile
+    /// (xl_vmcontrol.c, create_domain), and the process that called is the one that receives it.
+    pub fn moves_in(&self) -> bool {
+        let name = self.backend.value().and_then(|backend| backend.as_ref()?.guest.as_deref());
+        name.is_some_and(|name| name.ends_with("--incoming")) && self.receiving == Known::Is(true)
+    }
+
     /// The one volume that is meant, where that is certain.
     pub fn volume(&self) -> Option<&Volume> {
         let resource = self.resource.value()?.as_ref()?;

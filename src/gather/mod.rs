@@ -4,6 +4,7 @@
 //! [`Known::Unknown`] with its reason.
 
 pub mod claims;
+pub mod domains;
 pub mod domu;
 pub mod drbd;
 pub mod node;
@@ -14,6 +15,7 @@ pub mod storage;
 pub mod toolstack;
 pub mod usage;
 pub mod vbd;
+pub mod windows;
 
 use crate::config::Settings;
 use crate::event::{Action, Hotplug, VbdPath};
@@ -60,6 +62,7 @@ pub fn facts(host: &Host, event: &Hotplug, target: &Result<Target, String>, sett
         durability(host, &mut facts, settings);
         // It tries one itself: no earlier one counts.
         facts.last_flush = Known::Is(None);
+        facts.receiving = Known::from(toolstack::receives_migration(host));
     }
     facts
 }
@@ -76,6 +79,13 @@ pub fn dry_run(host: &Host, target: Target, resource: Known<Option<Resource>>, s
     facts
 }
 
+/// About a resource that no guest asks for now: what is recorded of it, and who uses it.
+pub fn of_resource(host: &Host, name: &str) -> Facts {
+    let target = Ok(Target { resource: name.into(), volume: None });
+    let no_backend = Known::Unknown("no backend is concerned".into());
+    facts_of(host, None, no_backend, target, Known::from(resource(host, name)))
+}
+
 /// What everybody asks for, whatever happens.
 pub fn facts_of(
     host: &Host,
@@ -87,9 +97,12 @@ pub fn facts_of(
     let major = Known::from(major(host));
     let vbds = Known::from(host.timed("sharing", || sharing::vbds(host)));
     let users = Known::from(vbd::users(host, vbd, &backend, &resource, &major, &vbds));
-    let claim = match &target {
-        Ok(target) => Known::from(claims::read(host, &target.resource)),
-        Err(reason) => Known::Unknown(reason.clone()),
+    let (claim, window) = match &target {
+        Ok(target) => (
+            Known::from(claims::read(host, &target.resource)),
+            Known::from(windows::read(host, &target.resource)),
+        ),
+        Err(reason) => (Known::Unknown(reason.clone()), Known::Unknown(reason.clone())),
     };
     Facts {
         node: node::not_asked(),
@@ -104,6 +117,8 @@ pub fn facts_of(
         swap: not_asked(),
         holders: not_asked(),
         claim,
+        window,
+        receiving: not_asked(),
         devices: Devices::new(),
         peers: not_asked(),
         last_flush: not_asked(),

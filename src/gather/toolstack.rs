@@ -28,6 +28,13 @@ pub fn guest(
     }
 }
 
+/// Whether what called this process is `xl migrate-receive`: libxl starts the script from the
+/// process that receives the guest (libxl_exec.c, libxl__exec after fork).
+pub fn receives_migration(host: &Host) -> Result<bool> {
+    let caller = host.caller()?;
+    Ok(caller.split('\0').any(|argument| argument == "migrate-receive"))
+}
+
 /// The paths of the configurations that Xen starts by itself or that an administrator keeps with it.
 pub fn configurations(host: &Host) -> Result<Vec<String>> {
     let mut paths = Vec::new();

@@ -1,6 +1,6 @@
 //! A guest wants a disk: claim, promote, prove the flush, attach. Or refuse.
 
-use super::{Plan, Step};
+use super::{Plan, Step, window};
 use crate::config::Settings;
 use crate::event::VbdPath;
 use crate::facts::{Backend, Claim, Claimant, Facts, PhysicalDevice, Role, Volume};
@@ -46,7 +46,10 @@ fn attach(
     let mut after = before.clone().unwrap_or_else(|| Claim::new(&resource));
     after.users.retain(|user| is_live(facts, user));
     after.users.push(Claimant { domid: vbd.domid, devid: vbd.devid, minor: volume.minor });
-    let mut steps = Vec::new();
+    if before.is_none() {
+        after.two_primaries = two_primaries(facts);
+    }
+    let mut steps: Vec<Step> = window::open(facts, vbd.domid).into_iter().collect();
     let promote = volume.role != Role::Primary;
     if promote && !after.promoted.contains(&volume.minor) {
         after.promoted.push(volume.minor);
@@ -60,6 +63,14 @@ fn attach(
     let summary =
         format!("{resource} volume {} is attached to {}", volume.number, report::guest(Some(backend), vbd));
     Plan { steps, summary }
+}
+
+/// Whether DRBD lets two nodes be Primary now, where that is known of each connection.
+fn two_primaries(facts: &Facts) -> Option<bool> {
+    let connections = &facts.resource.value()?.as_ref()?.connections;
+    let allowed: Option<Vec<bool>> =
+        connections.iter().map(|connection| connection.two_primaries.value().copied()).collect();
+    allowed.map(|allowed| allowed.contains(&true))
 }
 
 /// Whether a recorded user still has the volume: a killed add leaves one that never got it.

@@ -7,9 +7,10 @@
 pub mod add;
 pub mod release;
 pub mod remove;
+pub mod window;
 
 use crate::event::VbdPath;
-use crate::facts::{Claim, PhysicalDevice};
+use crate::facts::{Claim, PhysicalDevice, Window};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -19,6 +20,12 @@ use std::time::Duration;
 /// it is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Step {
+    /// Lets two nodes be Primary, for the guest that moves in: records that first,
+    /// then asks DRBD, and a connected peer adopts it. Undone by closing it.
+    OpenWindow {
+        /// The record.
+        window: Window,
+    },
     /// Records who uses the resource and what was promoted for it. Stands
     /// before the promotion, so that no death of this process leaves a Primary
     /// of ours that nobody knows of. Undone by the record that was there.
@@ -60,6 +67,17 @@ pub enum Step {
         claim: Claim,
         /// Whether a detached release goes on with what is left; that release
         /// itself does not start another.
+        hand_over: bool,
+    },
+    /// Forbids two Primaries again, on both nodes, and removes the record. What
+    /// cannot be closed yet, because both are Primary, is left to a detached
+    /// release. Undone by nothing: nobody needs it open.
+    CloseWindow {
+        /// The resource.
+        resource: String,
+        /// Whether it may be closed on this node only, while the peer cannot be reached.
+        alone: bool,
+        /// Whether a detached release goes on with it.
         hand_over: bool,
     },
     /// Tells the toolstack why not (`hotplug-error`).

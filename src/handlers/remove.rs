@@ -3,7 +3,7 @@
 //! Called also for disks whose add failed or never ran, and more than once
 //! (xen.md 1.6): what is not in our record is not ours to demote.
 
-use super::{Plan, Step, add};
+use super::{Plan, Step, add, window};
 use crate::event::VbdPath;
 use crate::facts::{Backend, Claim, Facts, Resource, Role};
 
@@ -40,6 +40,7 @@ fn leave(vbd: &VbdPath, facts: &Facts, claim: &Claim) -> Plan {
         };
     }
     steps.push(release);
+    steps.extend(window::close(facts, true, true));
     Plan { steps, summary: format!("{resource} is released") }
 }
 

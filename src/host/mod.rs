@@ -191,6 +191,11 @@ impl Host {
         }
     }
 
+    /// The arguments of the process that called this one, each followed by a NUL.
+    pub fn caller(&self) -> Result<String> {
+        self.read_text(&format!("/proc/{}/cmdline", nix::unistd::getppid()))
+    }
+
     /// The names in a directory, sorted; none where there is no such directory.
     pub fn list(&self, path: &str) -> Result<Vec<String>> {
         Ok(self.list_inodes(path)?.into_iter().map(|(name, _)| name).collect())

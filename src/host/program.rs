@@ -37,6 +37,14 @@ pub fn detach(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Runs a program for whoever called this one: with his environment and his terminal, for as long
+/// as it takes. Whether it succeeded.
+pub fn run_for_the_user(command: &[String]) -> Result<bool> {
+    let [program, arguments @ ..] = command else { bail!("the command is empty") };
+    let status = Command::new(program).args(arguments).status();
+    Ok(status.with_context(|| format!("starting {program}"))?.success())
+}
+
 /// Runs a program with its arguments and returns what it printed, at most
 /// `largest` bytes. Whatever stands in its way kills it and all that it started.
 pub fn run(command: &[String], deadline: Deadline, largest: usize) -> Result<String> {

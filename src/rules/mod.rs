@@ -19,6 +19,7 @@ mod flush_probe;
 mod guest_barrier_off;
 mod held;
 mod hvm_era;
+pub mod incoming;
 mod io_suspended;
 mod md_flushes_off;
 mod mounted;
@@ -40,6 +41,7 @@ mod swap;
 mod target_options;
 #[cfg(test)]
 mod tests;
+mod two_primaries;
 mod unreplicated_disk;
 mod verdict;
 mod volume;
@@ -151,6 +153,8 @@ pub const ALL: &[Rule] = &[
     resource_unknown::RULE,
     volume::RULE,
     peer_primary::RULE,
+    incoming::RULE,
+    two_primaries::RULE,
     disk_state::RULE,
     standalone::RULE,
     io_suspended::RULE,

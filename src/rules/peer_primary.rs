@@ -16,6 +16,10 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts) -> Judgement {
     let Some(Some(resource)) = facts.resource.value() else { return Judgement::Pass };
+    // It comes from there: `incoming` says whether it may.
+    if facts.moves_in() {
+        return Judgement::Pass;
+    }
     let Some(connection) =
         resource.connections.iter().find(|connection| connection.peer_role == Role::Primary)
     else {

@@ -6,6 +6,7 @@
 //! It keeps every write and flush in order: what was on the medium at any moment
 //! can be looked at afterwards. How QEMU reaches it is the business of `nbd`.
 
+use crate::record;
 use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub type Answer = Result<Vec<u8>, u32>;
 pub enum Stall {
     /// Flushes.
     Flushes,
-    /// Flushes and writes: nothing more reaches even the cache.
+    /// Writes: nothing more reaches even the cache. What is in it can still be flushed.
     Writes,
 }
 
@@ -113,9 +114,21 @@ impl Drive {
 
     /// Whether a command waits, once one does or after the limit.
     pub fn waits_for_held(&self, limit: Duration) -> bool {
-        let nothing = |state: &mut State| state.held.is_empty();
-        match self.held_one.wait_timeout_while(self.state(), limit, nothing) {
-            Ok((state, _)) => !state.held.is_empty(),
+        self.waits_for(limit, |_| true)
+    }
+
+    /// The same of the write of a record: DRBD's own writes are not meant.
+    pub fn waits_for_held_record(&self, limit: Duration) -> bool {
+        self.waits_for(limit, |command| match command {
+            Command::Write(offset, data) => record::within(data, *offset).next().is_some(),
+            _ => false,
+        })
+    }
+
+    fn waits_for(&self, limit: Duration, wanted: impl Fn(&Command) -> bool) -> bool {
+        let missing = |state: &mut State| !state.held.iter().any(|(command, _)| wanted(command));
+        match self.held_one.wait_timeout_while(self.state(), limit, missing) {
+            Ok((_, timeout)) => !timeout.timed_out(),
             Err(_) => false,
         }
     }
@@ -184,7 +197,7 @@ impl State {
         match command {
             Command::Read(_) => false,
             Command::Write(..) => self.stalled == Some(Stall::Writes),
-            Command::Flush => self.stalled.is_some(),
+            Command::Flush => self.stalled == Some(Stall::Flushes),
         }
     }
 

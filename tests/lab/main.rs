@@ -72,7 +72,7 @@ fn run() -> Result<bool> {
         Some("--all") => scenario::ALL.iter().collect(),
         _ => chosen(&arguments)?,
     };
-    let mut good = true;
+    let mut failures = Vec::new();
     for scenario in chosen {
         let start = Instant::now();
         println!("lab: {} …", scenario.name);
@@ -83,12 +83,16 @@ fn run() -> Result<bool> {
             Err(error) => {
                 let reason = format!("{error:#}");
                 let reason: Vec<&str> = reason.lines().map(str::trim).collect();
-                println!("lab: {} FAILED: {}", scenario.name, reason.join(" | "));
-                good = false;
+                failures.push(format!("lab: {} FAILED: {}", scenario.name, reason.join(" | ")));
+                println!("{}", failures[failures.len() - 1]);
             }
         }
     }
-    Ok(good)
+    // Once more at the end, where whoever is shown only the last lines finds it.
+    for failure in &failures {
+        eprintln!("{failure}");
+    }
+    Ok(failures.is_empty())
 }
 
 fn chosen(names: &[String]) -> Result<Vec<&'static Scenario>> {

@@ -27,6 +27,7 @@ pub const GETFAMILY: u8 = 3;
 pub const GET_STATUS: u8 = 2;
 pub const PRIMARY: u8 = 14;
 pub const SECONDARY: u8 = 15;
+pub const CHG_NET_OPTS: u8 = 29;
 pub const GET_RESOURCES: u8 = 30;
 
 const ENODEV: i32 = 19;
@@ -314,6 +315,7 @@ impl Model {
             (GET_RESOURCES, true) => self.dump(request, messages::resource),
             (GET_STATUS, true) => self.statuses(request),
             (PRIMARY | SECONDARY, false) => vec![self.role_change(request)],
+            (CHG_NET_OPTS, false) => vec![self.net_options(request)],
             _ => vec![error(request, EOPNOTSUPP)],
         }
     }
@@ -349,6 +351,32 @@ impl Model {
             _ => self.set_role(minor, name.as_deref(), primary),
         };
         messages::role_answer(request.sequence, request.command, request.body, code, info)
+    }
+
+    /// drbd_adm_net_opts: by the addresses alone; both nodes of the model have the same options.
+    fn net_options(&mut self, request: &Request) -> Vec<u8> {
+        let code = match self.faults.get(&request.command) {
+            Some(Fault::Refuse(code)) => *code,
+            _ => self.allow_two_primaries(request),
+        };
+        messages::role_answer(request.sequence, request.command, request.body, code, None)
+    }
+
+    fn allow_two_primaries(&mut self, request: &Request) -> i32 {
+        let named = context_name(request.body).is_some() || request.minor() != u32::MAX;
+        let asked = messages::two_primaries(request.body);
+        let (Some((peer, allowed)), false) = (asked, named) else { return 162 };
+        let connected_to = |resource: &&mut Resource| messages::peer_address(resource) == peer;
+        let Some(resource) = self.resources.iter_mut().find(connected_to) else { return 162 };
+        let both = |volume: &Volume| volume.role == 1 && volume.peer_role == 1;
+        if allowed && resource.protocol != 3 {
+            return 139;
+        }
+        if !allowed && resource.volumes.iter().any(both) {
+            return 164;
+        }
+        resource.two_primaries = allowed;
+        101
     }
 
     fn set_role(&mut self, minor: u32, name: Option<&str>, primary: bool) -> (i32, Option<&'static str>) {

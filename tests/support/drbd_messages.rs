@@ -71,6 +71,26 @@ pub fn context_name(body: &[u8]) -> Option<String> {
     Some(String::from_utf8(name.strip_suffix(b"\0").unwrap().to_vec()).unwrap())
 }
 
+/// CFG_CONTEXT.ctx_peer_addr and NET_CONF.two_primaries of what follows the genlmsghdr.
+pub fn two_primaries(body: &[u8]) -> Option<(Vec<u8>, bool)> {
+    let field = |nest: u16, field: u16| {
+        let (_, fields_of) = fields(&body[8..]).find(|(kind, _)| kind & 0x3fff == nest)?;
+        fields(fields_of).find(|(kind, _)| kind & 0x3fff == field).map(|(_, value)| value.to_vec())
+    };
+    Some((field(2, 4)?, field(5, 24)? != [0]))
+}
+
+/// The peer's address of a resource: the captured one, with a port of the resource's own.
+pub fn peer_address(resource: &Resource) -> Vec<u8> {
+    let template = template_of_status();
+    let (_, context) = fields(&template[28..]).find(|(kind, _)| kind & 0x3fff == 2).unwrap();
+    let (_, address) = fields(context).find(|(kind, _)| kind & 0x3fff == 4).unwrap();
+    let mut address = address.to_vec();
+    let port = 7789 + resource.volumes.first().map_or(0, |volume| volume.minor);
+    address[2..4].copy_from_slice(&u16::try_from(port).unwrap().to_be_bytes());
+    address
+}
+
 /// What becomes of a field of the template.
 enum Put {
     Keep,
@@ -155,6 +175,7 @@ fn status(sequence: u32, resource: &Resource, volume: &Volume) -> Vec<u8> {
             (2, 1) => number(volume.number),
             (2, 2) => text(&resource.name),
             (2, 3 | 4) if volume.conn == 0 => Put::Drop,
+            (2, 4) => Put::Value(peer_address(resource)),
             (3, 1 | 2) => text(&volume.backing),
             (3, kind) if volume.flags.contains_key(&kind) => flag(volume.flags[&kind]),
             (5, 6) => number(resource.protocol),

@@ -10,12 +10,16 @@ mod lexer;
 use crate::facts::Known;
 use crate::guest::{ConfigDisk, GuestConfig, GuestKind, NotEvaluated};
 use crate::host::Host;
-use crate::place::Mistake;
+use crate::place::{Mistake, Place};
 use anyhow::{Result, anyhow, bail};
 use config::{Settings, Value};
 
 /// Where xl's own settings stand.
 pub const XL_CONF: &str = "/etc/xen/xl.conf";
+
+/// What to say of libvirt's XML: libxlMakeDisk passes no script (libxl_conf.c), and only Qubes' patches add one.
+const LIBVIRT: &str = "this is XML of libvirt, whose disks name no script: block-drbd would not be called; \
+     start the guest with xl and script=block-drbd";
 
 /// Reads the domain configuration at `path`, absolute on the machine.
 pub fn read(host: &Host, path: &str) -> Result<GuestConfig> {
@@ -27,6 +31,9 @@ pub fn read(host: &Host, path: &str) -> Result<GuestConfig> {
 /// The error shows the place and the line of what neither xl nor xm would take.
 pub fn parse(path: &str, text: &str) -> Result<GuestConfig> {
     let read = || {
+        if text.trim_start().starts_with('<') {
+            return Err(Mistake::at(Place::of(text, 0), LIBVIRT));
+        }
         let file = File { path, settings: config::settings(text)? };
         Ok(GuestConfig {
             path: path.to_string(),

@@ -173,3 +173,10 @@ fn no_part_of_a_file_makes_it_panic() {
         let _ = parse("f", &sample[end..]);
     }
 }
+
+#[test]
+fn libvirt_is_told_from_a_mistake() {
+    for text in ["<domain type='xen'/>", "\n  <?xml version='1.0'?>\n<domain/>"] {
+        assert!(error(text).contains("XML of libvirt, whose disks name no script"), "{text}");
+    }
+}

@@ -9,6 +9,9 @@ pub const NO_ERROR: i32 = 101;
 /// The state is already as asked for.
 pub const NOTHING_TO_DO: i32 = 2;
 
+/// Two Primaries cannot be forbidden while there are two (ERR_NEED_ALLOW_TWO_PRI).
+pub const NEED_ALLOW_TWO_PRI: i32 = 164;
+
 /// Whether a refused role change may succeed when asked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {

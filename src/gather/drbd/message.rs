@@ -13,6 +13,9 @@ pub const NO_MINOR: u32 = u32::MAX;
 const CFG_CONTEXT: u16 = 2;
 /// CFG_CONTEXT.ctx_resource_name.
 const CTX_RESOURCE_NAME: u16 = 2;
+/// CFG_CONTEXT.ctx_my_addr and ctx_peer_addr.
+const CTX_MY_ADDR: u16 = 3;
+const CTX_PEER_ADDR: u16 = 4;
 /// The longest resource name, without its NUL (drbd_genl.h: 128).
 const NAME_MAX: usize = 127;
 
@@ -91,6 +94,29 @@ impl<'a> Fields<'a> {
 
 fn list(bytes: &[u8]) -> Result<Vec<(u16, &[u8])>> {
     attributes(bytes).collect::<Result<_, _>>().map_err(|error| anyhow!(error))
+}
+
+/// A connection by the two socket addresses that the module tells of it, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// ctx_my_addr
+    pub mine: Vec<u8>,
+    /// ctx_peer_addr
+    pub peer: Vec<u8>,
+}
+
+/// A request of 8.4 about a connection, which must name neither a minor nor the resource
+/// (drbd_nl.c, drbd_adm_prepare), with one field of a nest.
+pub fn connection_request(connection: &Addresses, (kind, field): (u16, u16), value: u8) -> Result<Vec<u8>> {
+    let flags = 0_u32;
+    let mut bytes = [NO_MINOR.to_ne_bytes(), flags.to_ne_bytes()].concat();
+    let mine = attribute(CTX_MY_ADDR, &connection.mine).context("our address is too long")?;
+    let peer = attribute(CTX_PEER_ADDR, &connection.peer).context("the peer's address is too long")?;
+    let option = attribute(field, &[value]).context("a field that is too long")?;
+    for (kind, fields) in [(CFG_CONTEXT, [mine, peer].concat()), (kind, option)] {
+        bytes.extend(nest(kind, &fields).context("a nest that is too long")?);
+    }
+    Ok(bytes)
 }
 
 /// A request about `minor`, with the resource's name for the module to filter or check by.

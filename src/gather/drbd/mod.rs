@@ -162,6 +162,18 @@ pub fn set_role(
     }
 }
 
+/// Asks once to let two nodes have the resource Primary, or not; a connected peer adopts it.
+pub fn allow_two_primaries(
+    genl: &mut Genl,
+    generation: Generation,
+    name: &str,
+    allowed: bool,
+) -> Result<Answer> {
+    match generation {
+        Generation::V84(family) => v84::allow_two_primaries(genl, family, name, allowed),
+    }
+}
+
 /// Puts words to a refusal that every generation can give.
 fn explain(error: Error) -> anyhow::Error {
     match error {

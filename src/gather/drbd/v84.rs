@@ -13,7 +13,7 @@
 //! exists (drbd_nl.c:268-276); the caller has read the minor under this name before.
 
 use super::codes;
-use super::message::{Fields, Message, NO_MINOR, request};
+use super::message::{Addresses, Fields, Message, NO_MINOR, connection_request, request};
 use super::state84::{self, States, agreed, highest};
 use super::{Answer, explain};
 use crate::facts::{
@@ -28,6 +28,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 const GET_STATUS: u8 = 2;
 const PRIMARY: u8 = 14;
 const SECONDARY: u8 = 15;
+const CHG_NET_OPTS: u8 = 29;
 const GET_RESOURCES: u8 = 30;
 
 type Name = (u16, &'static str);
@@ -36,6 +37,7 @@ const INFO_TEXT: Name = (1, "info_text");
 const CFG_CONTEXT: Name = (2, "CFG_CONTEXT");
 const CTX_VOLUME: Name = (1, "ctx_volume");
 const CTX_RESOURCE_NAME: Name = (2, "ctx_resource_name");
+const CTX_MY_ADDR: Name = (3, "ctx_my_addr");
 const CTX_PEER_ADDR: Name = (4, "ctx_peer_addr");
 const DISK_CONF: Name = (3, "DISK_CONF");
 const BACKING_DEV: Name = (1, "backing_dev");
@@ -76,6 +78,8 @@ pub struct Status {
     volume: Option<VolumeStatus>,
     /// ctx_peer_addr, see [`Connection::peer`]
     peer: String,
+    /// Both addresses, where there is a network configuration.
+    addresses: Option<Addresses>,
     /// NET_CONF wire_protocol
     protocol: Known<Protocol>,
     /// NET_CONF two_primaries
@@ -251,10 +255,16 @@ pub fn status(bytes: &[u8]) -> Result<Status> {
         resource: context.text(CTX_RESOURCE_NAME)?,
         volume: volume_status(&message, &context)?,
         peer: context.bytes(CTX_PEER_ADDR).map_or("peer".into(), address),
+        addresses: addresses(&context),
         protocol: in_force(&net, protocol),
         two_primaries: in_force(&net, |net| net.flag(TWO_PRIMARIES)),
         data_integrity: in_force(&net, integrity),
     })
+}
+
+fn addresses(context: &Fields) -> Option<Addresses> {
+    let (mine, peer) = (context.bytes(CTX_MY_ADDR)?, context.bytes(CTX_PEER_ADDR)?);
+    Some(Addresses { mine: mine.into(), peer: peer.into() })
 }
 
 /// What the network configuration says of something, where there is one.
@@ -358,7 +368,18 @@ pub fn set_role(genl: &mut Genl, family: Family, minor: u32, name: &str, role: &
     interpret(&answer.map_err(explain).with_context(doing)?, minor).with_context(doing)
 }
 
-/// Decodes the answer to a role change of `minor`.
+/// Asks once to let two nodes have the resource Primary, or not. Only what is sent changes
+/// (drbd_nl.c, drbd_adm_net_opts).
+pub fn allow_two_primaries(genl: &mut Genl, family: Family, name: &str, allowed: bool) -> Result<Answer> {
+    let doing = || format!("cannot set allow-two-primaries of {name}");
+    let addresses = statuses(genl, family, Some(name))?.into_iter().find_map(|status| status.addresses);
+    let addresses = addresses.context(super::NO_NETWORK).with_context(doing)?;
+    let body = connection_request(&addresses, (NET_CONF.0, TWO_PRIMARIES.0), allowed.into())?;
+    let answer = genl.request(family, CHG_NET_OPTS, &body);
+    interpret(&answer.map_err(explain).with_context(doing)?, NO_MINOR).with_context(doing)
+}
+
+/// Decodes the answer to a change of `minor`, or of what has none.
 pub fn interpret(bytes: &[u8], minor: u32) -> Result<Answer> {
     let message = Message::parse(bytes)?;
     ensure!(message.minor == minor, "drbd answers about minor {}", message.minor);

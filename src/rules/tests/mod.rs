@@ -78,6 +78,8 @@ fn good() -> Facts {
         swap: Known::Is(false),
         holders: Known::Is(Vec::new()),
         claim: Known::Is(None),
+        window: Known::Is(None),
+        receiving: Known::Is(false),
         devices: devices(),
         peers: Known::Is(vec![answer()]),
         last_flush: Known::Is(None),
@@ -172,6 +174,25 @@ fn connection(state: ConnectionState) -> impl Fn(&mut Facts) {
 
 fn peer(role: Role) -> impl Fn(&mut Facts) {
     move |facts| resource(facts).connections[0].peer_role = role.clone()
+}
+
+/// A guest that moves in from a peer that is Primary.
+fn moves_in(facts: &mut Facts) {
+    peer(Role::Primary)(facts);
+    facts.receiving = Known::Is(true);
+    backend(facts).guest = Some("vm--incoming".into());
+}
+
+fn backend(facts: &mut Facts) -> &mut Backend {
+    match &mut facts.backend {
+        Known::Is(Some(backend)) => backend,
+        _ => panic!("no backend"),
+    }
+}
+
+fn window(vm: &str) -> Known<Option<Window>> {
+    let (resource, vm) = ("r0".into(), vm.into());
+    Known::Is(Some(Window { version: 1, resource, vm, domid: 5, opened: 1_000_000 }))
 }
 
 fn params(text: &'static str) -> impl Fn(&mut Facts) {

@@ -42,7 +42,7 @@ fn on_receipt(pair: &Pair) -> Result<()> {
     flushes::write(a, "f0", 1..=5)?;
     b.drive("vdk").stall(Stall::Writes);
     flushes::write(a, "f0", 6..=6)?;
-    ensure!(b.drive("vdk").waits_for_held(LIMIT), "the peer wrote nothing");
+    ensure!(b.drive("vdk").waits_for_held_record(LIMIT), "the peer wrote nothing");
     a.drbd_is("f0", "cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate B")?;
     pair.both(Node::power_cut)?;
     b.power_on()?;

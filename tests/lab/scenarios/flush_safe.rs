@@ -78,8 +78,9 @@ fn cut_the_secondary(pair: &Pair, first: u64) -> Result<()> {
     guest.wait_for(b, &format!("fsynced {}", first + SOME))?;
     let drive = a.drive(DISK);
     drive.stall(Stall::Writes);
-    ensure!(drive.waits_for_held(LIMIT), "no write reached the Secondary");
-    // The guest waits for this write. The Secondary's DRBD has received it, so all before it are flushed.
+    ensure!(drive.waits_for_held_record(LIMIT), "no record reached the Secondary");
+    // The guest waits for this record. The Secondary's DRBD has received it, so all before it are
+    // flushed: it receives no write before the flush that ends the epoch before has returned.
     let acknowledged = last_acknowledged(&guest, b)?;
     a.power_cut()?;
     are_kept("the cut Secondary's medium", 1..=acknowledged, &record::found(&drive.durable()))?;

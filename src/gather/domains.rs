@@ -1,0 +1,67 @@
+//! Guests of this host as xenstore has them: which there are, and what disks they have.
+
+use super::vbd::BACKENDS;
+use crate::facts::PhysicalDevice;
+use crate::host::Host;
+use anyhow::Result;
+
+/// A guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Domain {
+    /// Its number on this host.
+    pub domid: u32,
+    /// Its name.
+    pub name: String,
+    /// Its disks whose backend is this host.
+    pub disks: Vec<Disk>,
+}
+
+/// A disk of a guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// How the guest calls it (`dev`), such as xvda; its number where that is missing.
+    pub name: String,
+    /// The DRBD device that blkback was given (`physical-device`), where it is one.
+    pub drbd_minor: Option<u32>,
+    /// What the disk line named (`params`).
+    pub params: String,
+}
+
+/// The guest with that name or number.
+pub fn find(host: &Host, word: &str) -> Result<Option<Domain>> {
+    let xenstore = host.xenstore()?;
+    for domid in numbers(xenstore.directory("/local/domain")?) {
+        let Some(name) = text(host, &format!("/local/domain/{domid}/name"))? else { continue };
+        if name == word || word.parse() == Ok(domid) {
+            return Ok(Some(Domain { domid, name, disks: disks(host, domid)? }));
+        }
+    }
+    Ok(None)
+}
+
+fn disks(host: &Host, domid: u32) -> Result<Vec<Disk>> {
+    let directory = format!("{BACKENDS}/{domid}");
+    let major = super::major(host)?;
+    let mut disks = Vec::new();
+    for devid in numbers(host.xenstore()?.directory(&directory)?) {
+        let node = |name: &str| text(host, &format!("{directory}/{devid}/{name}"));
+        disks.push(Disk {
+            name: node("dev")?.unwrap_or_else(|| devid.to_string()),
+            drbd_minor: node("physical-device")?
+                .and_then(|device| PhysicalDevice::parse(&device))
+                .filter(|device| device.major == major)
+                .map(|device| device.minor),
+            params: node("params")?.unwrap_or_default(),
+        });
+    }
+    Ok(disks)
+}
+
+fn numbers(names: Option<Vec<String>>) -> Vec<u32> {
+    names.unwrap_or_default().iter().filter_map(|name| name.parse().ok()).collect()
+}
+
+fn text(host: &Host, path: &str) -> Result<Option<String>> {
+    let value = host.xenstore()?.read(path)?;
+    Ok(value.map(|value| String::from_utf8_lossy(&value).into_owned()))
+}

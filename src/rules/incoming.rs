@@ -1,0 +1,71 @@
+//! A guest that moves in while the peer still has its disks: two Primaries for a moment, so
+//! everything that makes the moment harmless must hold.
+
+use super::{Check, Group, Judgement, Rule, Severity, refuse, refuse_for_now, unknown};
+use crate::facts::{Connection, ConnectionState, DiskState, Facts, Known, Protocol, Resource, Role};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "incoming",
+    group: Group::Replication,
+    severity: Severity::Refuse,
+    fixed: true,
+    reason: "during a live migration both nodes are Primary for a moment: without a connection, equal disks and protocol C what the source has written is not what the destination reads",
+    remedy: "connect the resource, let the resync finish, use protocol C, then migrate again: the guest goes on where it is",
+    check: Check::Volume(check),
+};
+
+fn check(facts: &Facts) -> Judgement {
+    let Some(Some(resource)) = facts.resource.value() else { return Judgement::Pass };
+    let peer = resource.connections.iter().find(|connection| connection.peer_role == Role::Primary);
+    let (Some(peer), true) = (peer, facts.moves_in()) else { return Judgement::Pass };
+    let vm = facts.backend.value().and_then(|backend| backend.as_ref()?.vm.as_ref());
+    let name = &resource.name;
+    match (vm, &facts.window) {
+        (None, _) => unknown(
+            "which guest moves in",
+            "xenstore has no vm node for it",
+            format!("end the migration and start the guest again; {name} is not touched"),
+        ),
+        (Some(vm), Known::Is(Some(window))) if window.vm != *vm => refuse_for_now(
+            format!("another guest (domain {}) is moving in on {name}", window.domid),
+            format!("see what that is with: block-drbd status; then run: block-drbd release {name}"),
+        ),
+        _ => obstacle(resource, peer),
+    }
+}
+
+/// What stands against two Primaries of a resource for the moment of a migration.
+pub fn obstacle(resource: &Resource, peer: &Connection) -> Judgement {
+    let (name, other) = (&resource.name, &peer.peer);
+    if peer.state != ConnectionState::Connected {
+        return refuse(
+            format!("{name} is {} from {other}, and a guest moves over a connection only", peer.state),
+            format!("run: drbdadm connect {name}; then migrate again"),
+        );
+    }
+    let here = resource.volumes.iter().map(|volume| ("this node", volume.number, &volume.disk));
+    let there = peer.peer_volumes.iter().map(|volume| (other.as_str(), volume.number, &volume.disk));
+    if let Some((node, volume, disk)) = here.chain(there).find(|(.., disk)| **disk != DiskState::UpToDate) {
+        return refuse(
+            format!(
+                "the disk of {name} volume {volume} on {node} is {disk}, and a guest moves between equal disks only"
+            ),
+            format!("wait until both are UpToDate, see: drbdadm dstate {name}; then migrate again"),
+        );
+    }
+    match &peer.protocol {
+        Known::Is(Protocol::C) => Judgement::Pass,
+        Known::Is(protocol) => refuse(
+            format!("{name} uses protocol {protocol:?}, and a guest moves with protocol C only"),
+            format!(
+                "write protocol C for {name} in drbd.conf on both nodes and run there: drbdadm adjust {name}"
+            ),
+        ),
+        Known::Unknown(why) => unknown(
+            &format!("the protocol of {name}"),
+            why,
+            format!("see what is in force with: drbdsetup show {name}"),
+        ),
+    }
+}

@@ -1,0 +1,33 @@
+//! Two Primaries are allowed all the time: DRBD itself would not stop a second writer.
+
+use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use crate::facts::{Facts, Known};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "two-primaries",
+    group: Group::Replication,
+    severity: Severity::Warn,
+    fixed: false,
+    reason: "where two Primaries are allowed all the time, DRBD lets a second host write as soon as anything but block-drbd promotes there; a live migration does not need it, block-drbd opens the window for it and closes it",
+    remedy: "take allow-two-primaries out of drbd.conf on both nodes, then run there: drbdadm adjust RESOURCE",
+    check: Check::Volume(check),
+};
+
+fn check(facts: &Facts) -> Judgement {
+    let Some(Some(resource)) = facts.resource.value() else { return Judgement::Pass };
+    let allowed = resource.connections.iter().any(|peer| peer.two_primaries == Known::Is(true));
+    let window_here = facts.window != Known::Is(None);
+    let window_there =
+        facts.claim.value().and_then(Option::as_ref).is_some_and(|claim| claim.two_primaries == Some(false));
+    if !allowed || window_here || window_there {
+        return Judgement::Pass;
+    }
+    let name = &resource.name;
+    refuse(
+        format!("{name} allows two Primaries all the time"),
+        format!(
+            "take allow-two-primaries out of drbd.conf on both nodes, then run there: drbdadm adjust {name}; a migration opens it for its moment"
+        ),
+    )
+}

@@ -1,0 +1,256 @@
+//! The window of a live migration, through the real binary on a machine in a directory.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+#[path = "support/drbd_kernel.rs"]
+mod drbd_kernel;
+#[path = "support/machine.rs"]
+mod machine;
+#[path = "support/place.rs"]
+mod place;
+#[path = "support/xenstored.rs"]
+mod xenstored;
+
+use drbd_kernel::{CHG_NET_OPTS, Fault};
+use machine::{BACKEND, Machine, said};
+use std::time::{Duration, Instant};
+use xenstored::op;
+
+const PRIMARY: u32 = 1;
+const SECONDARY: u32 = 2;
+const WINDOW: &str = "run/block-drbd/windows/r0.json";
+
+/// Guest 5 is moving in: it runs on the peer, and `xl migrate-receive` calls.
+fn moving_in() -> Machine {
+    let machine = Machine::new();
+    receiving(&machine);
+    machine.xenstored.set("/local/domain/5/name", "vm5--incoming");
+    peer(&machine, PRIMARY);
+    machine
+}
+
+fn receiving(machine: &Machine) {
+    let cmdline = format!("proc/{}/cmdline", std::process::id());
+    machine.file(&cmdline, "xl\0migrate-receive\0");
+}
+
+fn peer(machine: &Machine, role: u32) {
+    machine.drbd.with(|model| model.resources[0].volumes[0].peer_role = role);
+}
+
+fn two_primaries(machine: &Machine) -> bool {
+    machine.drbd.with(|model| model.resources[0].two_primaries)
+}
+
+fn allow_two_primaries(machine: &Machine) {
+    machine.drbd.with(|model| model.resources[0].two_primaries = true);
+}
+
+fn window(machine: &Machine) -> bool {
+    machine.path(WINDOW).exists()
+}
+
+/// The detached release does it, in its own time.
+#[track_caller]
+fn closes(machine: &Machine) {
+    let start = Instant::now();
+    while two_primaries(machine) || window(machine) {
+        assert!(start.elapsed() < Duration::from_secs(20), "the window stays open");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_guest_moves_in() {
+    let machine = moving_in();
+    assert_eq!(machine.call("add"), (0, String::new()));
+    assert_eq!(machine.role(), PRIMARY);
+    assert!(two_primaries(&machine) && window(&machine), "the source still has it");
+    assert!(machine.claim().unwrap().contains("\"two_primaries\":false"));
+    peer(&machine, SECONDARY);
+    closes(&machine);
+    assert_eq!(machine.role(), PRIMARY);
+    assert_eq!(machine.call("remove"), (0, String::new()));
+    assert_eq!(machine.role(), SECONDARY);
+}
+
+#[test]
+fn a_guest_that_did_not_arrive_leaves_nothing() {
+    let machine = moving_in();
+    assert_eq!(machine.call("add"), (0, String::new()));
+    assert_eq!(machine.call("remove"), (0, String::new()));
+    assert_eq!(machine.role(), SECONDARY);
+    assert!(!two_primaries(&machine) && !window(&machine));
+    assert_eq!(machine.claim(), None);
+}
+
+#[test]
+fn an_add_that_fails_closes_what_it_opened() {
+    let machine = moving_in();
+    let mut seen = 0;
+    machine.xenstored.before(op::READ, &format!("{BACKEND}/state"), move |tree| {
+        seen += 1;
+        if seen == 3 {
+            tree.set(&format!("{BACKEND}/state"), b"5");
+        }
+    });
+    let (code, text) = machine.call("add");
+    assert_eq!(code, 4, "{text}");
+    assert_eq!(machine.role(), SECONDARY);
+    assert!(!two_primaries(&machine) && !window(&machine));
+    assert_eq!(machine.claim(), None);
+}
+
+#[test]
+fn what_drbd_does_not_allow_is_not_promoted() {
+    let machine = moving_in();
+    machine.drbd.with(|model| model.faults.insert(CHG_NET_OPTS, Fault::Refuse(163)));
+    let (code, text) = machine.call("add");
+    assert_eq!(code, 4, "{text}");
+    assert!(text.contains("DRBD refuses to let two nodes have r0 Primary: (163)"), "{text}");
+    assert!(machine.drbd.log().is_empty(), "no role was asked for");
+    assert!(!window(&machine));
+}
+
+#[test]
+fn anybody_else_is_refused() {
+    let machine = moving_in();
+    let cmdline = format!("proc/{}/cmdline", std::process::id());
+    for caller in ["xl\0create\0vm--incoming.cfg\0", "xl\0create\0migrate-receive.cfg\0", ""] {
+        machine.file(&cmdline, caller);
+        let (code, text) = machine.call("add");
+        assert_eq!(code, 1, "{text}");
+        assert!(text.contains("[peer-primary]"), "{text}");
+    }
+    receiving(&machine);
+    machine.xenstored.set("/local/domain/5/name", "vm5");
+    assert_eq!(machine.call("add").0, 1);
+    allow_two_primaries(&machine);
+    let (code, text) = machine.call("add");
+    assert!(code == 1 && text.contains("[peer-primary]"), "also where the configuration allows two: {text}");
+    assert!(machine.drbd.log().is_empty(), "no role was asked for");
+    assert!(!window(&machine));
+}
+
+#[test]
+fn a_window_whose_process_died_is_closed_by_the_next_run_of_anything() {
+    let machine = moving_in();
+    let opened = r#"{"version":1,"resource":"r0","vm":"/vm/5","domid":5,"opened":1000}"#;
+    machine.file(WINDOW, opened);
+    allow_two_primaries(&machine);
+    let mut other = machine.command(&["remove"]);
+    let (code, text) = said(other.env("XENBUS_PATH", "backend/vbd/77/51712").output().unwrap());
+    assert_eq!(code, 0, "{text}");
+    assert!(!two_primaries(&machine) && !window(&machine));
+
+    machine.file(WINDOW, opened);
+    allow_two_primaries(&machine);
+    let (code, text) = said(machine.command(&["release", "--all"]).output().unwrap());
+    assert_eq!(code, 0, "{text}");
+    assert!(!two_primaries(&machine) && !window(&machine));
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_closed_too() {
+    for text in [
+        "",
+        "{",
+        "\0\u{1b}[31m",
+        r#"{"version":9}"#,
+        r#"{"version":1,"resource":"r9","vm":"","domid":1,"opened":1}"#,
+    ] {
+        let machine = moving_in();
+        machine.file(WINDOW, text);
+        allow_two_primaries(&machine);
+        let (code, said) = said(machine.command(&["release", "--all"]).output().unwrap());
+        assert_eq!(code, 0, "{said}");
+        assert!(!two_primaries(&machine) && !window(&machine), "{text}");
+    }
+}
+
+#[test]
+fn while_both_are_primary_it_stays_and_says_so() {
+    let machine = moving_in();
+    assert_eq!(machine.call("add").0, 0);
+    let (code, text) = said(machine.command(&["release", "r0"]).output().unwrap());
+    assert_eq!(code, 4, "{text}");
+    assert!(text.contains("this node and 10.0.0.2:"), "{text}");
+    assert!(text.contains("are both Primary"), "{text}");
+    assert!(two_primaries(&machine) && window(&machine));
+    peer(&machine, SECONDARY);
+    closes(&machine);
+}
+
+/// The node that the guest leaves has no record but its claim.
+#[test]
+fn the_source_ends_the_window_when_its_guest_has_gone() {
+    let machine = Machine::new();
+    assert_eq!(machine.call("add"), (0, String::new()));
+    allow_two_primaries(&machine);
+    peer(&machine, PRIMARY);
+    machine.xenstored.set("/local/domain/5/name", "vm5--migratedaway");
+    assert_eq!(machine.call("remove"), (0, String::new()));
+    assert_eq!(machine.role(), SECONDARY);
+    assert!(!two_primaries(&machine));
+    assert_eq!(machine.claim(), None);
+}
+
+#[test]
+fn what_the_configuration_allows_is_not_taken_away() {
+    let machine = Machine::new();
+    allow_two_primaries(&machine);
+    assert_eq!(machine.call("add"), (0, String::new()));
+    assert_eq!(machine.call("remove"), (0, String::new()));
+    assert!(two_primaries(&machine));
+
+    let machine = moving_in();
+    allow_two_primaries(&machine);
+    assert_eq!(machine.call("add"), (0, String::new()));
+    assert!(!window(&machine), "there is nothing to open");
+    peer(&machine, SECONDARY);
+    assert_eq!(machine.call("remove"), (0, String::new()));
+    assert!(two_primaries(&machine));
+}
+
+#[test]
+fn a_guest_does_not_move_onto_old_data() {
+    let machine = moving_in();
+    for (change, words) in [
+        (&(|volume: &mut drbd_kernel::Volume| volume.peer_disk = 4) as &dyn Fn(&mut _), "is Inconsistent"),
+        (&|volume: &mut drbd_kernel::Volume| volume.peer_disk = 8, ""),
+    ] {
+        machine.drbd.with(|model| change(&mut model.resources[0].volumes[0]));
+        if !words.is_empty() {
+            let (code, text) = machine.call("add");
+            assert_eq!(code, 1, "{text}");
+            assert!(text.contains(words) && text.contains("[incoming]"), "{text}");
+        }
+    }
+    machine.drbd.with(|model| model.resources[0].protocol = 1);
+    let (code, text) = machine.call("add");
+    assert!(code == 1 && text.contains("uses protocol A"), "{text}");
+    assert!(machine.drbd.log().is_empty() && !two_primaries(&machine));
+}
+
+#[test]
+fn a_link_that_is_lost_may_come_back_before_each_node_ends_it_alone() {
+    let machine = moving_in();
+    let lost = |opened: u64| {
+        let opened = format!(r#"{{"version":1,"resource":"r0","vm":"/vm/5","domid":5,"opened":{opened}}}"#);
+        machine.file(WINDOW, &opened);
+        allow_two_primaries(&machine);
+        machine.drbd.with(|model| model.resources[0].volumes[0].conn = 8);
+        peer(&machine, 0);
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    lost(now);
+    let (code, text) = said(machine.command(&["release", "r0"]).output().unwrap());
+    assert_eq!(code, 4, "{text}");
+    assert!(text.contains("the peer may come back"), "{text}");
+    assert!(two_primaries(&machine) && window(&machine));
+    for long_ago in [now - 60, now + 3600] {
+        lost(long_ago);
+        assert_eq!(said(machine.command(&["release", "r0"]).output().unwrap()).0, 0);
+        assert!(!two_primaries(&machine) && !window(&machine), "opened at {long_ago}");
+    }
+}
