@@ -5,8 +5,9 @@ TARGET  := x86_64-unknown-linux-gnu
 BINARY  := target/$(TARGET)/release/block-drbd
 PREFIX  ?= /usr
 SCRIPTS ?= /etc/xen/scripts
+UNITS   ?= $(PREFIX)/lib/systemd/system
 
-.PHONY: build deps check unit test lab lab-all lab-campaign demo bench fuzz install clean
+.PHONY: build deps check unit test lab lab-all lab-campaign demo bench fuzz install install-units clean
 
 build:
 	$(CARGO) build --release --locked
@@ -64,7 +65,7 @@ fuzz:
 
 # The name /etc/xen/scripts/block-drbd belongs to Debian's drbd-utils: it is
 # diverted, never overwritten.
-install: build
+install: build install-units
 	@if [ -z "$(DESTDIR)" ] && [ -e $(SCRIPTS)/block-drbd ] && ! cmp -s $(BINARY) $(SCRIPTS)/block-drbd && dpkg -S $(SCRIPTS)/block-drbd >/dev/null 2>&1; then \
 	  dpkg-divert --local --rename --divert $(SCRIPTS)/block-drbd.drbd-utils --add $(SCRIPTS)/block-drbd; fi
 	install -D -m 0755 $(BINARY) $(DESTDIR)$(SCRIPTS)/block-drbd
@@ -72,6 +73,15 @@ install: build
 	[ -e $(DESTDIR)/etc/xen/block-drbd.toml ] || install -D -m 0644 etc/block-drbd.toml $(DESTDIR)/etc/xen/block-drbd.toml
 	mkdir -p $(DESTDIR)$(PREFIX)/sbin
 	ln -sfn $(SCRIPTS)/block-drbd $(DESTDIR)$(PREFIX)/sbin/block-drbd
+
+# The release timer, and xendomains after drbd. Nothing is enabled, and nothing is reloaded when
+# it is installed for another machine.
+install-units:
+	mkdir -p $(DESTDIR)$(UNITS)
+	sed 's|/etc/xen/scripts/|$(SCRIPTS)/|' systemd/block-drbd-release.service | install -m 0644 /dev/stdin $(DESTDIR)$(UNITS)/block-drbd-release.service
+	install -m 0644 systemd/block-drbd-release.timer $(DESTDIR)$(UNITS)/block-drbd-release.timer
+	install -D -m 0644 systemd/xendomains.service.d/block-drbd.conf $(DESTDIR)$(UNITS)/xendomains.service.d/block-drbd.conf
+	$(if $(DESTDIR),,if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi)
 
 clean:
 	$(CARGO) clean

@@ -9,9 +9,11 @@ use block_drbd::check::{Answer, Subject};
 use block_drbd::config::Settings;
 use block_drbd::event::VbdPath;
 use block_drbd::facts::storage::Devices;
-use block_drbd::facts::{Facts, Known, NodeFacts, PeerAnswer, PhysicalDevice, Resource};
+use block_drbd::facts::{
+    Claim, Facts, FlushProbe, Known, NodeFacts, PeerAnswer, PhysicalDevice, Resource, Window,
+};
 use block_drbd::gather::drbd::{conf, drbdsetup, files, proc, v84};
-use block_drbd::gather::{self, domu, peers, sharing, storage, usage, vbd};
+use block_drbd::gather::{self, domu, peers, records, sharing, storage, usage, vbd};
 use block_drbd::guest::{DrbdVolume, GuestFacts, Script};
 use block_drbd::host::{Deadline, Host, xenstore};
 use block_drbd::report::{self, one_line};
@@ -29,19 +31,23 @@ use std::time::Duration;
 pub type Parser = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const ALL: [Parser; 11] = [
+pub const ALL: [Parser; 12] = [
     ("proc_drbd", proc_drbd),
     ("drbd_conf", drbd_conf),
     ("drbdsetup", drbdsetup),
     ("domain_config", domain_config),
     ("settings", settings),
     ("peer_facts", peer_facts),
+    ("records", records),
     ("sysfs", sysfs),
     ("mountinfo", mountinfo),
     ("xenstore_dump", xenstore_dump),
     ("drbd_netlink", drbd_netlink),
     ("target", target),
 ];
+
+/// Where the record is said to be that is read.
+const RECORD: &str = "/run/x.json";
 
 /// The status of a resource `r0` with volume 0, minor 3, connected to `b`.
 const R0: &str = r#"[{"name":"r0","role":"Secondary","suspended":false,"write-ordering":"flush",
@@ -175,6 +181,31 @@ pub fn peer_facts(data: &[u8]) {
     let about = |resource| peers::about(resource, "b", vec!["b".into()], 0, &facts);
     let answers: Vec<PeerAnswer> = resources.iter().map(about).collect();
     render(resources, &answers, &facts.devices);
+}
+
+/// A record of a claim, a window and a flush.
+pub fn records(data: &[u8]) {
+    let text = text(data);
+    record(&text, |text| records::parse::<Claim>(RECORD, text, 1), serde_json::to_string);
+    record(&text, |text| records::parse::<Window>(RECORD, text, 1), serde_json::to_string);
+    record(&text, |text| records::parse::<FlushProbe>(RECORD, text, 1), serde_json::to_string);
+}
+
+fn record<T: PartialEq + Debug>(
+    text: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+    write: impl Fn(&T) -> serde_json::Result<String>,
+) {
+    match same(|| parse(text)) {
+        Ok(record) => {
+            let written = write(&record).unwrap_or_default();
+            assert_eq!(parse(&written), Ok(record), "what is written is read back");
+        }
+        Err(why) => {
+            assert!(why.starts_with(RECORD), "{why}");
+            quiet(&one_line(&why));
+        }
+    }
 }
 
 /// A sysfs of lines `path=content`, `path>target` of a link and `path/`, below

@@ -1,15 +1,14 @@
-//! What an administrator asks for: status, release, rules.
+//! What an administrator asks for: release, rules.
 
 use crate::config::Settings;
-use crate::facts::{Known, Volume};
-use crate::gather::drbd::Purpose;
+use crate::facts::Known;
 use crate::handlers::release;
+use crate::host::syslog::{self, Level};
 use crate::host::{Deadline, Host, lock, output};
 use crate::report;
-use crate::report::status::{self, Line};
-use crate::target::Target;
 use crate::{act, gather, hotplug, rules};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long one look or one try may take.
@@ -21,96 +20,96 @@ const TRY: Duration = Duration::from_secs(1);
 /// The pause between two tries of a release that waits.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// Prints every resource with its guests and records.
-pub fn status(host: &mut Host) -> Result<i32> {
-    host.set_deadline(Deadline::after(PATIENCE));
-    let resources = gather::resources(host, None, Purpose::Look);
-    let mut resources = resources.context("asking DRBD for its resources")?;
-    gather::name_peers(host, &mut resources);
-    let lines: Vec<Line> = resources
-        .into_iter()
-        .map(|resource| {
-            let facts = gather::of_resource(host, &resource.name);
-            let claim = match facts.claim {
-                Known::Is(claim) => Ok(claim),
-                Known::Unknown(why) => Err(anyhow!(why)),
-            };
-            let last =
-                |volume: &Volume| Known::from(gather::probes::last(host, &resource.name, volume.minor));
-            let flushes = resource.volumes.iter().map(last).collect();
-            Line { users: facts.users, resource, claim, flushes }
-        })
-        .collect();
-    output::answer(&status::table(&lines, host.now()))?;
-    Ok(0)
+/// What is to be released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// Every resource with a record.
+    Recorded,
+    /// This one, if it has a record.
+    IfRecorded(String),
+    /// This one, whoever promoted it.
+    Named(String),
 }
 
-/// Demotes what is recorded and unused; tries again until `wait` is over.
-pub fn release(host: &mut Host, resource: Option<Target>, wait: Duration) -> Result<i32> {
-    let (resources, unreadable) = match resource {
-        Some(target) => (vec![target.resource], Vec::new()),
-        None => recorded(host)?,
+/// What came of one try to release.
+enum Tried {
+    /// Nothing is left to do: one line.
+    Done(String),
+    /// It is still Primary: why.
+    Left(String),
+}
+
+/// Demotes what nobody uses any more; tries again until `wait` is over. What goes wrong with one
+/// resource stops no other.
+pub fn release(host: &mut Host, which: Which, wait: Duration) -> Result<i32> {
+    host.set_deadline(Deadline::after(PATIENCE));
+    let (resources, named) = match which {
+        Which::Recorded => (recorded(host)?, false),
+        Which::IfRecorded(resource) => (BTreeSet::from([resource]), false),
+        Which::Named(resource) => (BTreeSet::from([resource]), true),
     };
     let until = Deadline::after(wait.max(PATIENCE));
-    let mut worst = if unreadable.is_empty() { 0 } else { 3 };
-    unreadable.iter().for_each(|error| output::say(&report::one_line(&format!("{error:#}"))));
+    let mut worst = 0;
     for name in &resources {
-        worst = worst.max(release_one(host, name, until, wait)?);
+        let code = match release_one(host, name, named, until, wait) {
+            Ok(Tried::Done(line)) => {
+                output::answer(&format!("{line}\n"))?;
+                0
+            }
+            Ok(Tried::Left(why)) => complain(host, &why, 4),
+            Err(error) => complain(host, &format!("{error:#}"), 3),
+        };
+        worst = worst.max(code);
     }
     Ok(worst)
 }
 
-/// The resources with a record or a window, and what is wrong with the records that cannot be read.
-fn recorded(host: &Host) -> Result<(Vec<String>, Vec<anyhow::Error>)> {
-    let (mut resources, mut unreadable) = (gather::windows::resources(host)?, Vec::new());
-    for claim in gather::claims::all(host)? {
-        match claim {
-            Ok(claim) if resources.contains(&claim.resource) => {}
-            Ok(claim) => resources.push(claim.resource),
-            Err(error) => unreadable.push(error),
-        }
-    }
-    Ok((resources, unreadable))
+/// The resources with a record or a window, whether it can be believed or not.
+fn recorded(host: &Host) -> Result<BTreeSet<String>> {
+    let windows = gather::windows::resources(host)?;
+    Ok(gather::claims::resources(host)?.into_iter().chain(windows).collect())
 }
 
-fn release_one(host: &mut Host, name: &str, until: Deadline, wait: Duration) -> Result<i32> {
+/// Says what went wrong, also to the log: nobody listens to a timer. Returns `code`.
+fn complain(host: &Host, why: &str, code: i32) -> i32 {
+    let line = report::one_line(why);
+    syslog::write(host, Level::Error, &line);
+    output::say(&line);
+    code
+}
+
+fn release_one(host: &mut Host, name: &str, named: bool, until: Deadline, wait: Duration) -> Result<Tried> {
     loop {
-        let tried = match wait.is_zero() {
-            true => try_release(host, name, PATIENCE),
-            // Whatever stands in the way now, such as an add that has the lock, may be gone later.
-            false => try_release(host, name, TRY).or_else(|error| Ok(Some(format!("{error:#}")))),
-        };
-        let pending: Option<String> = tried?;
-        let Some(pending) = pending else { return Ok(0) };
+        let patience = if wait.is_zero() { PATIENCE } else { TRY };
+        let tried = try_release(host, name, named, patience);
         host.set_deadline(until);
-        if wait.is_zero() || host.pause(AGAIN).is_err() {
-            output::say(&report::one_line(&pending));
-            return Ok(4);
+        // Whatever stands in the way now, such as an add that has the lock, may be gone later.
+        if matches!(tried, Ok(Tried::Done(_))) || wait.is_zero() || host.pause(AGAIN).is_err() {
+            return tried;
         }
     }
 }
 
 /// One try under the resource's lock, which an add that comes in between gets.
-/// Says what is left to do.
-fn try_release(host: &mut Host, name: &str, patience: Duration) -> Result<Option<String>> {
+fn try_release(host: &mut Host, name: &str, named: bool, patience: Duration) -> Result<Tried> {
     host.set_deadline(Deadline::after(PATIENCE));
     let _lock = lock::take(host, &hotplug::lock_path(name))?;
     let facts = gather::of_resource(host, name);
-    let plan = release::plan(&facts);
-    if plan.steps.is_empty() {
-        output::answer(&format!("{name}: {}\n", plan.summary))?;
-        return Ok(None);
-    }
-    host.set_deadline(Deadline::after(patience));
+    let unknown = release::cannot_tell(&facts, named);
+    let plan = if named && unknown.is_none() { release::by_name(&facts) } else { release::plan(&facts) };
+    // A device that stays open while nothing of ours is closing it is somebody's.
+    let unrecorded = facts.claim == Known::Is(None);
+    host.set_deadline(Deadline::after(if unrecorded { TRY } else { patience }));
     let outcome = act::run(host, &plan, &Settings::default(), Deadline::after(PATIENCE));
-    match outcome.failure {
-        Some(error) => Err(error),
-        None if outcome.pending.is_none() => {
-            output::answer(&format!("{}\n", plan.summary))?;
-            Ok(None)
-        }
-        None => Ok(outcome.pending),
+    if let Some(why) = unknown {
+        bail!("{name} stays as it is: {why}");
     }
+    Ok(match (outcome.failure, outcome.pending) {
+        (Some(error), _) => Tried::Left(format!("{error:#}")),
+        (None, Some(pending)) => Tried::Left(pending),
+        (None, None) if plan.steps.is_empty() => Tried::Done(format!("{name}: {}", plan.summary)),
+        (None, None) => Tried::Done(plan.summary),
+    })
 }
 
 /// Prints the rules with the severity in force, or one with its reason and its remedy.

@@ -42,16 +42,30 @@ pub enum Command {
         #[arg(hide = true)]
         ignored: Vec<String>,
     },
-    /// Show resources, roles, disks, guests and pending releases
-    Status,
-    /// Demote what block-drbd promoted and nobody uses any more
+    /// Show every resource with its roles, disks, guests, records, and what needs somebody
+    ///
+    /// Changes nothing. Exit codes: 0 all is well, 1 something needs an administrator, 3 something
+    /// could not be found out.
+    Status {
+        /// Answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Demote what nobody uses any more
+    ///
+    /// What block-drbd has promoted and recorded; and, if the resource is named, what is Primary
+    /// without a record, too, by whosever hand. Never by force: DRBD refuses while anybody has the
+    /// device open. Exit codes: 0 done or nothing to do, 3 could not find out, 4 still Primary.
     Release {
         /// The resource
         #[arg(required_unless_present = "all")]
         resource: Option<String>,
-        /// Every resource with a record
+        /// Every resource with a record, and nothing else
         #[arg(long, conflicts_with = "resource")]
         all: bool,
+        /// The resource only if it has a record
+        #[arg(long, conflicts_with = "all")]
+        recorded: bool,
         /// Keep trying for so many seconds
         #[arg(long, value_name = "SECONDS", default_value_t = 0)]
         wait: u64,

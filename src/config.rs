@@ -13,7 +13,7 @@ use anyhow::{Result, anyhow};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use words::{Argv, Bounded, Host, Level, Reason, RuleLevels};
+use words::{ALL_RESOURCES, Argv, Bounded, Host, Level, ONE_RESOURCE, Reason, RuleLevels};
 
 /// Where the file is, unless `--config` says otherwise.
 pub const PATH: &str = "/etc/xen/block-drbd.toml";
@@ -24,6 +24,8 @@ pub const PATH: &str = "/etc/xen/block-drbd.toml";
 pub struct Settings {
     /// Seconds for which an add waits for what heals by itself, at most 20.
     healing_seconds: Bounded<0, 20>,
+    /// Seconds for which an add waits for a peer that is being connected, at most 20.
+    connecting_seconds: Bounded<0, 20>,
     /// Seconds that a flush may take before it proves nothing, 1 to 20.
     flush_seconds: Bounded<1, 20>,
     /// Whether a peer that is not known to keep what it has been sent refuses.
@@ -31,7 +33,7 @@ pub struct Settings {
     /// Days after which what a peer said of itself is too old, 1 to 365.
     peer_facts_days: Bounded<1, 365>,
     /// Severities, by rule.
-    rules: RuleLevels,
+    rules: RuleLevels<ALL_RESOURCES>,
     /// What is set for one resource, by its name.
     resources: BTreeMap<String, ForResource>,
     /// Caches that survive a power cut.
@@ -45,7 +47,7 @@ pub struct Settings {
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 struct ForResource {
     /// Severities, by rule.
-    rules: RuleLevels,
+    rules: RuleLevels<ONE_RESOURCE>,
 }
 
 /// A cache that the administrator vouches for: what it has taken survives a power cut.
@@ -79,6 +81,8 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             healing_seconds: Bounded(3),
+            // A peer that boots is tried again each connect-int, 10 s, and then has to answer a ping.
+            connecting_seconds: Bounded(12),
             flush_seconds: Bounded(5),
             strict: false,
             peer_facts_days: Bounded(7),
@@ -102,6 +106,11 @@ impl Settings {
     /// How long what heals by itself is waited for.
     pub fn healing(&self) -> Duration {
         Duration::from_secs(self.healing_seconds.0)
+    }
+
+    /// How long a peer that is being connected is waited for.
+    pub fn connecting(&self) -> Duration {
+        Duration::from_secs(self.connecting_seconds.0)
     }
 
     /// How long a flush may take.

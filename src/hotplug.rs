@@ -8,14 +8,17 @@ use crate::handlers::{Plan, Step, add, remove};
 use crate::host::lock::{self, Lock};
 use crate::host::syslog::{self, Level};
 use crate::host::{Deadline, Host, output};
-use crate::rules::{self, Severity, Verdict};
+use crate::rules::{self, Heals, Severity, Verdict};
 use crate::target::Target;
 use crate::{gather, report, sweep};
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use std::time::Duration;
 
 /// The first and the longest pause between two looks at it.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
+
+/// What waiting leaves of the time for work: to promote and to flush, or to say why not.
+const REST: Duration = Duration::from_secs(3);
 
 /// What came of one event.
 struct Handled {
@@ -64,6 +67,10 @@ fn handle(
     let before = host.elapsed();
     let (facts, verdict) = judge(host, event, target, settings);
     host.note("gather", before);
+    // Nothing is demoted on a record that cannot be believed.
+    if let (Action::Remove, Ok(target), Known::Unknown(why)) = (event.action, target, &facts.claim) {
+        return Handled::failed(anyhow!("{target} stays as it is: {why}"), 3);
+    }
     let plan = match event.action {
         Action::Add => add::plan(&event.vbd, &facts, &verdict, settings),
         Action::Remove => remove::plan(&event.vbd, &facts),
@@ -79,12 +86,19 @@ fn judge(
     target: &Result<Target, String>,
     settings: &Settings,
 ) -> (Facts, Verdict) {
-    let healed_by = host.deadline().at_most(settings.healing());
+    let latest = host.deadline().earlier_by(REST);
+    let soon = latest.at_most(settings.healing());
+    let connected = latest.at_most(settings.connecting());
     let mut pause = LOOK_AGAIN.0;
     loop {
         let facts = gather::facts(host, event, target, settings);
         let verdict = rules::evaluate(&facts, settings);
-        let wait = event.action == Action::Add && verdict.heals() && healed_by.remaining().is_ok();
+        let until = match verdict.heals() {
+            Heals::Soon => Some(soon),
+            Heals::Connecting => Some(connected),
+            Heals::Never => None,
+        };
+        let wait = event.action == Action::Add && until.is_some_and(|until| until.remaining().is_ok());
         if !wait || host.pause(pause).is_err() {
             return (facts, verdict);
         }

@@ -20,5 +20,6 @@ pub mod migrate;
 pub mod place;
 pub mod report;
 pub mod rules;
+pub mod status;
 pub mod sweep;
 pub mod target;

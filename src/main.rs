@@ -1,6 +1,7 @@
 //! Arguments in, exit code out; the program is in the library.
 
 use anyhow::{Result, anyhow, bail};
+use block_drbd::admin::Which;
 use block_drbd::check::{self, Question};
 use block_drbd::cli::{Cli, Command};
 use block_drbd::config::{self, Settings};
@@ -9,7 +10,7 @@ use block_drbd::host::syslog::{self, Level};
 use block_drbd::host::{Deadline, Host, output, signals};
 use block_drbd::migrate;
 use block_drbd::target::Target;
-use block_drbd::{admin, hotplug, report};
+use block_drbd::{admin, hotplug, report, status};
 use clap::Parser;
 use clap::error::ErrorKind;
 use std::time::Duration;
@@ -53,10 +54,14 @@ fn run(host: &mut Host, cli: &Cli) -> Result<i32, (i32, anyhow::Error)> {
     match &cli.command {
         Command::Add { .. } => call(host, Action::Add, cli),
         Command::Remove { .. } => call(host, Action::Remove, cli),
-        Command::Status => admin::status(host).map_err(tried),
-        Command::Release { resource, wait, .. } => {
-            let target = resource.as_deref().map(named).transpose()?;
-            admin::release(host, target, Duration::from_secs(*wait)).map_err(tried)
+        Command::Status { json } => status::run(host, *json).map_err(tried),
+        Command::Release { resource, recorded, wait, .. } => {
+            let which = match resource.as_deref().map(named).transpose()? {
+                None => Which::Recorded,
+                Some(target) if *recorded => Which::IfRecorded(target.resource),
+                Some(target) => Which::Named(target.resource),
+            };
+            admin::release(host, which, Duration::from_secs(*wait)).map_err(tried)
         }
         Command::Check { subjects, all, peer_facts, json } => {
             let settings = settings(host, &cli.config).map_err(|error| (2, error))?;

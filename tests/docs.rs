@@ -4,6 +4,7 @@
 
 use block_drbd::cli::Cli;
 use block_drbd::rules::{self, Severity};
+use block_drbd::status::judge::State;
 use clap::CommandFactory;
 
 fn document(path: &str) -> String {
@@ -73,6 +74,16 @@ fn every_command_and_option_stands_in_the_readme_and_the_manual() {
             "README.md does not name --{option}"
         );
         assert!(manual.contains(&format!("-{option}")), "the manual does not name --{option}");
+    }
+}
+
+#[test]
+fn everything_that_status_can_need_somebody_for_stands_in_the_readme() {
+    let readme = document("README.md");
+    for what in [State::IncomingLeft, State::Orphan, State::ReleaseStuck, State::WindowLeft, State::BadRecord]
+    {
+        let word = serde_json::to_value(what).unwrap();
+        assert!(readme.contains(&format!("| `{}` | ", word.as_str().unwrap())), "README.md has no {word}");
     }
 }
 

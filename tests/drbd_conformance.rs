@@ -11,7 +11,9 @@ mod drbd_kernel;
 #[path = "support/place.rs"]
 mod place;
 
-use block_drbd::facts::{ConnectionState, DiskState, Known, ReplicationState, Resource, Role};
+use block_drbd::facts::{
+    ConnectionState, DiskState, Generations, Known, ReplicationState, Resource, Role, Volume,
+};
 use block_drbd::gather::drbd::{Answer, Generation, allow_two_primaries, detect, resources, set_role};
 use block_drbd::host::Deadline;
 use block_drbd::host::genl::Genl;
@@ -54,9 +56,16 @@ impl Subject {
         self.ask(self.minor, &self.name.clone(), role)
     }
 
+    fn volume(&self) -> Volume {
+        self.read().volumes.into_iter().find(|volume| volume.minor == self.minor).unwrap()
+    }
+
     fn role(&self) -> Role {
-        let volumes = self.read().volumes;
-        volumes.iter().find(|volume| volume.minor == self.minor).unwrap().role.clone()
+        self.volume().role
+    }
+
+    fn generations(&self) -> Generations {
+        *self.volume().generations.value().unwrap()
     }
 
     fn refusal(&mut self, minor: u32, name: &str) -> (i32, Vec<String>) {
@@ -100,6 +109,8 @@ fn begins_as_it_must(subject: &Subject) {
     for volume in &found.volumes {
         assert_eq!((&volume.role, &volume.disk), (&Role::Secondary, &DiskState::UpToDate));
         assert!(volume.backing_device.is_some());
+        let generations = volume.generations.value().unwrap();
+        assert_eq!((generations.bitmap_uuid, generations.current_uuid & 1), (0, 0), "{generations:x?}");
     }
     let [connection] = &found.connections[..] else { panic!("{:?}", found.connections) };
     assert_eq!(connection.state, ConnectionState::Connected);
@@ -121,11 +132,15 @@ fn all_contains_one(subject: &Subject) {
 }
 
 fn promotes_and_demotes(subject: &mut Subject) {
+    let before = subject.generations();
     for role in [Role::Primary, Role::Secondary] {
         assert_eq!(subject.become_(role.clone()), Answer::Done);
         assert_eq!(subject.role(), role);
         assert_eq!(subject.become_(role.clone()), Answer::NothingToDo);
         assert_eq!(subject.role(), role);
+        let now = subject.generations();
+        assert!(now.is_of(before.current_uuid), "{now:x?}, and before {before:x?}");
+        assert_eq!((now.current_uuid & 1 == 1, now.bitmap_uuid), (role == Role::Primary, 0), "{now:x?}");
     }
 }
 

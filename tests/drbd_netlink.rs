@@ -130,12 +130,50 @@ fn refusals() {
     let change = |f: fn(&mut drbd_kernel::Volume)| bench.kernel.with(|m| f(m.volume(3).unwrap()));
     change(|volume| volume.peer_role = 1);
     assert_eq!(code(bench.ask(3, "vm", Role::Primary).unwrap()), -1);
-    change(|volume| (volume.peer_role, volume.disk, volume.conn) = (0, 7, 8));
+    change(|volume| (volume.peer_role, volume.disk, volume.conn) = (0, 5, 8));
     assert_eq!(code(bench.ask(3, "vm", Role::Primary).unwrap()), -2);
     change(|volume| (volume.role, volume.open) = (1, true));
     assert_eq!(code(bench.ask(3, "vm", Role::Secondary).unwrap()), -12);
     bench.fault(PRIMARY, Fault::Refuse(-7));
     assert_eq!(code(bench.ask(3, "vm", Role::Primary).unwrap()), -7);
+}
+
+/// drbd.md 6.1: the door into a split brain, and what fencing makes of it.
+#[test]
+fn without_the_peer_only_fencing_stands_in_the_way() {
+    let lost = |disk: u32, fencing: u32, fences: bool| {
+        let mut vm = Resource::healthy("vm", &[3]);
+        (vm.fencing, vm.fences) = (fencing, fences);
+        vm.volumes[0].lose_peer();
+        vm.volumes[0].disk = disk;
+        let bench = Bench::with(&[vm]);
+        let found = bench.read(None).unwrap();
+        assert!(matches!(found[0].connections[0].fencing, Known::Is(_)));
+        match bench.ask(3, "vm", Role::Primary).unwrap() {
+            Answer::Done => 1,
+            refused => code(refused),
+        }
+    };
+    assert_eq!([lost(8, 0, false), lost(7, 0, false)], [1, 1], "dont-care");
+    assert_eq!([lost(8, 1, false), lost(7, 1, false)], [-7, -2], "a handler that does not fence");
+    assert_eq!([lost(8, 1, true), lost(7, 2, true)], [1, 1], "a handler that fences");
+}
+
+#[test]
+fn the_first_promotion_without_the_peer_makes_a_generation_and_the_next_do_not() {
+    let bench = Bench::with(&[Resource::healthy("vm", &[3])]);
+    let now = || *bench.read(None).unwrap()[0].volumes[0].generations.value().unwrap();
+    let before = now();
+    bench.kernel.with(|model| model.volume(3).unwrap().lose_peer());
+    assert_eq!(now(), before, "a Secondary loses its peer");
+    bench.ask(3, "vm", Role::Primary).unwrap();
+    let alone = now();
+    assert_eq!((alone.bitmap_uuid, alone.current_uuid & 1), (before.current_uuid, 1));
+    assert!(!alone.is_of(before.current_uuid));
+    for role in [Role::Secondary, Role::Primary] {
+        bench.ask(3, "vm", role).unwrap();
+        assert!(now().is_of(alone.current_uuid) && now().bitmap_uuid == alone.bitmap_uuid);
+    }
 }
 
 #[test]
@@ -272,7 +310,7 @@ fn the_real_kernel_understands_requests_and_dumps() {
 #[test]
 fn the_stand_in_speaks_like_the_kernel() {
     let mut vm = Resource::healthy("drbdvm", &[3]);
-    vm.volumes[0].role = 1;
+    vm.volumes[0].became(true);
     let expected = captured(include_str!("fixtures/netlink-8.4/status.hex"));
     assert_eq!(messages::statuses(1, &vm)[0][28..], expected[28..]);
     let expected = captured(include_str!("fixtures/netlink-8.4/resources.hex"));

@@ -431,18 +431,18 @@ fn status_says_who_has_what() {
     let status = || said(machine.command(&["status"]).output().unwrap());
     let (code, text) = status();
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("r0/0") && text.contains("Secondary") && text.contains("nobody\n"), "{text}");
+    assert!(text.contains("r0 ") && text.contains("Secondary") && text.contains("nobody\n"), "{text}");
     assert_eq!(machine.call("add").0, 0);
     let (_, text) = status();
-    assert!(text.contains("Primary") && text.contains("vm5 (domain 5)"), "{text}");
+    assert!(text.contains("Primary") && text.contains("vm5 (5, xvda)\n"), "{text}");
     machine.xenstored.remove("/local/domain/0/backend/vbd/5");
-    let (_, text) = status();
-    assert!(text.contains("nobody: release pending"), "{text}");
+    let (code, text) = status();
+    assert!(code == 0 && text.contains("nobody: release pending for "), "{code} {text}");
     let (code, text) = said(machine.command(&["release", "--all"]).output().unwrap());
     assert_eq!((code, text.as_str()), (0, "r0 is released\n"));
     nothing_is_left(&machine);
     let (code, text) = said(machine.command(&["release", "r0"]).output().unwrap());
-    assert_eq!((code, text.as_str()), (0, "r0: nothing is recorded\n"));
+    assert_eq!((code, text.as_str()), (0, "r0: nothing is recorded, and it is not Primary\n"));
 }
 
 #[test]
@@ -543,4 +543,194 @@ fn what_one_add_has_read_of_other_guests_the_next_does_not_read_again() {
     let (code, text) = machine.call("add");
     assert_eq!(code, 1, "a device of the same name is not the one that is remembered: {text}");
     assert!(text.contains("[other-guest]"), "{text}");
+}
+
+impl Machine {
+    /// Changes the volume of r0.
+    fn volume(&self, change: impl FnOnce(&mut drbd_kernel::Volume)) {
+        self.drbd.with(|model| change(&mut model.resources[0].volumes[0]));
+    }
+
+    fn settings(&self, text: &str) {
+        self.file("etc/xen/block-drbd.toml", text);
+    }
+
+    fn lone(&self) -> Option<String> {
+        std::fs::read_to_string(self.path("run/block-drbd/lone/r0.json")).ok()
+    }
+
+    /// The guest ends, and its backend with it.
+    fn guest_ends(&self) {
+        assert_eq!(self.call("remove"), (0, String::new()));
+        self.xenstored.remove(BACKEND);
+        self.guest(5, 51712, "r0");
+        assert_eq!(self.role(), SECONDARY);
+    }
+}
+
+#[test]
+fn an_add_waits_for_a_peer_that_is_being_connected() {
+    let machine = Machine::new();
+    machine.settings("healing-seconds = 0\nconnecting-seconds = 20\n");
+    machine.volume(drbd_kernel::Volume::lose_peer);
+    let child = machine.start("add");
+    while machine.drbd.with(|model| model.listed) < 3 {
+        std::thread::yield_now();
+    }
+    assert!(machine.drbd.log().is_empty(), "no role was asked for");
+    machine.volume(drbd_kernel::Volume::meet_peer);
+    assert_eq!(said(child.wait_with_output().unwrap()), (0, String::new()));
+    assert_eq!(machine.role(), PRIMARY);
+}
+
+#[test]
+fn an_add_does_not_wait_for_ever_for_a_peer_that_does_not_come() {
+    let machine = Machine::new();
+    machine.settings("healing-seconds = 0\nconnecting-seconds = 1\n");
+    machine.volume(drbd_kernel::Volume::lose_peer);
+    let started = Instant::now();
+    refused(&machine, 1, "from being Primary too [peer-unfenced]");
+    assert!(started.elapsed() >= Duration::from_secs(1), "{:?}", started.elapsed());
+    assert!(machine.drbd.log().is_empty(), "no role was asked for");
+    machine.settings("healing-seconds = 20\nconnecting-seconds = 0\n");
+    refused(&machine, 1, "[peer-unfenced]");
+    machine.settings("connecting-seconds = 20\n");
+    machine.volume(|volume| volume.conn = 0);
+    refused(&machine, 1, "[standalone]");
+    assert!(started.elapsed() < Duration::from_secs(12), "what does not heal is not waited for");
+}
+
+#[test]
+fn waiting_leaves_the_time_to_say_why_not() {
+    let machine = Machine::new();
+    machine.file("sys/hypervisor/version/minor", "1\n");
+    machine.settings("connecting-seconds = 20\n");
+    machine.volume(drbd_kernel::Volume::lose_peer);
+    let started = Instant::now();
+    refused(&machine, 1, "[peer-unfenced]");
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+}
+
+/// A fence-peer handler decides, and DRBD asks it: no rule stands before that.
+#[test]
+fn fencing_decides_about_a_peer_that_is_out_of_sight() {
+    let machine = Machine::new();
+    machine.volume(drbd_kernel::Volume::lose_peer);
+    machine.drbd.with(|model| model.resources[0].fencing = 1);
+    refused(&machine, 4, "the peer is not known to be Outdated, fencing forbids to become Primary");
+    machine.drbd.with(|model| model.resources[0].fences = true);
+    assert_eq!(machine.call("add"), (0, String::new()));
+    assert_eq!(machine.role(), PRIMARY);
+}
+
+#[test]
+fn a_guest_that_reboots_without_the_peer_starts_again() {
+    let machine = Machine::new();
+    machine.settings("connecting-seconds = 0\n");
+    assert_eq!(machine.call("add"), (0, String::new()));
+    assert_eq!(machine.lone(), None);
+    machine.volume(drbd_kernel::Volume::lose_peer);
+    for _ in 0..2 {
+        machine.guest_ends();
+        assert!(machine.lone().unwrap().contains("\"resource\":\"r0\""));
+        assert_eq!(machine.call("add"), (0, String::new()));
+        assert_eq!(machine.role(), PRIMARY);
+    }
+    machine.guest_ends();
+    // The host boots: /run is empty, and the peer may have gone on.
+    std::fs::remove_dir_all(machine.path("run/block-drbd")).unwrap();
+    refused(&machine, 1, "[peer-unfenced]");
+}
+
+#[test]
+fn what_was_recorded_without_the_peer_ends_when_it_is_met() {
+    let machine = Machine::new();
+    machine.settings("connecting-seconds = 0\n");
+    assert_eq!(machine.call("add"), (0, String::new()));
+    machine.volume(drbd_kernel::Volume::lose_peer);
+    machine.guest_ends();
+    machine.volume(drbd_kernel::Volume::meet_peer);
+    machine.volume(drbd_kernel::Volume::lose_peer);
+    refused(&machine, 1, "[peer-unfenced]");
+    machine.volume(drbd_kernel::Volume::meet_peer);
+    assert_eq!(machine.call("add"), (0, String::new()));
+    assert_eq!(machine.lone(), None, "it is forgotten");
+    machine.guest_ends();
+    assert_eq!(machine.lone(), None, "a connected release records nothing");
+    machine.volume(drbd_kernel::Volume::lose_peer);
+    refused(&machine, 1, "[peer-unfenced]");
+}
+
+#[test]
+fn a_failed_add_leaves_the_record_without_the_peer_as_it_was() {
+    let machine = Machine::new();
+    machine.settings("connecting-seconds = 0\n");
+    assert_eq!(machine.call("add"), (0, String::new()));
+    machine.volume(drbd_kernel::Volume::lose_peer);
+    machine.guest_ends();
+    let record = machine.lone();
+    let data = machine.drbd.with(|model| model.resources[0].volumes[0].clone());
+    machine.volume(drbd_kernel::Volume::meet_peer);
+    machine.drbd.with(|model| model.faults.insert(PRIMARY_COMMAND, Fault::Refuse(-2)));
+    refused(&machine, 4, "no access to UpToDate data");
+    assert_eq!(machine.lone(), record);
+    machine.drbd.with(|model| {
+        model.faults.clear();
+        model.resources[0].volumes[0] = data;
+    });
+    assert_eq!(machine.call("add"), (0, String::new()));
+}
+
+#[test]
+fn a_record_without_the_peer_that_cannot_be_read_allows_nothing() {
+    let machine = Machine::new();
+    machine.settings("connecting-seconds = 0\n");
+    machine.volume(drbd_kernel::Volume::lose_peer);
+    for (text, words) in [
+        ("", "lone/r0.json cannot be understood"),
+        ("{\"version\":2,\"resource\":\"r0\",\"volumes\":[]}", "is of version 2"),
+        ("{\"version\":1,\"resource\":\"r1\",\"volumes\":[]}", "is a record of \"r1\""),
+    ] {
+        machine.file("run/block-drbd/lone/r0.json", text);
+        refused(&machine, 1, words);
+        assert_eq!(machine.lone().as_deref(), Some(text), "it is left to whoever can read it");
+    }
+    machine.volume(drbd_kernel::Volume::meet_peer);
+    assert_eq!(machine.call("add"), (0, String::new()), "it keeps no guest from a peer that is there");
+    machine.volume(drbd_kernel::Volume::lose_peer);
+    machine.guest_ends();
+    assert_eq!(machine.call("add"), (0, String::new()), "what is known now stands in its place");
+}
+
+#[test]
+fn a_record_that_cannot_be_written_keeps_nothing_from_being_released() {
+    let machine = Machine::new();
+    machine.settings("connecting-seconds = 0\n");
+    assert_eq!(machine.call("add"), (0, String::new()));
+    machine.volume(drbd_kernel::Volume::lose_peer);
+    machine.file("run/block-drbd/lone", "a file in the place of the directory");
+    let (code, text) = machine.call("remove");
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("what r0 has written without its peer is not recorded"), "{text}");
+    assert_eq!(machine.role(), SECONDARY);
+    assert_eq!(machine.claim(), None);
+}
+
+/// The peer may be Primary as well: then going on here would be a second writer.
+#[test]
+fn a_guest_that_may_live_on_with_the_peer_leaves_no_record_without_it() {
+    for (name, two_primaries) in [(Some("vm5--migratedaway"), false), (None, false), (Some("vm5"), true)] {
+        let machine = Machine::new();
+        machine.settings("connecting-seconds = 0\n");
+        assert_eq!(machine.call("add"), (0, String::new()));
+        machine.volume(drbd_kernel::Volume::lose_peer);
+        machine.drbd.with(|model| model.resources[0].two_primaries = two_primaries);
+        match name {
+            Some(name) => machine.xenstored.set("/local/domain/5/name", name),
+            None => machine.xenstored.remove("/local/domain/5/name"),
+        }
+        machine.guest_ends();
+        assert_eq!(machine.lone(), None, "{name:?}");
+        refused(&machine, 1, "[peer-unfenced]");
+    }
 }

@@ -160,6 +160,16 @@ fn a_peer_that_does_not_answer_goes_when_the_asking_goes() {
 }
 
 #[test]
+fn a_peer_that_takes_its_time_has_not_answered_in_the_future() {
+    let next_second = "now=$(/busybox date +%s); while [ $(/busybox date +%s) = $now ]; do :; done";
+    let facts = "exec /block-drbd --sysroot /peer facts --json";
+    let host = Host::asking(&format!(r#"["/busybox", "sh", "-c", "{next_second}; {facts}"]"#));
+    let asked = host.check();
+    assert_eq!((asked.code, asked.err.as_str()), (0, ""), "{asked:?}");
+    assert!(!asked.out.contains("peer-durability-unknown"), "{asked:?}");
+}
+
+#[test]
 fn a_kept_answer_that_cannot_be_understood_is_none() {
     let host = Host::asking(FACTS);
     host.check();

@@ -34,6 +34,8 @@ fn volume(backing: Option<&str>, meta: Option<&str>) -> Volume {
         options: unknown(),
         data: unknown(),
         meta: unknown(),
+        quorum: unknown(),
+        generations: unknown(),
     }
 }
 
@@ -45,6 +47,7 @@ fn resource(volumes: Vec<Volume>) -> Resource {
         suspended: Suspended { user: false, no_data: false, fencing: false, quorum: false },
         write_ordering: unknown(),
         on_no_data: unknown(),
+        needs_quorum: unknown(),
         volumes,
         connections: Vec::new(),
     }

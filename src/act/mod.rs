@@ -10,7 +10,7 @@ mod role;
 mod window;
 
 use crate::config::Settings;
-use crate::facts::Claim;
+use crate::facts::{Claim, Lone};
 use crate::handlers::{Plan, Step};
 use crate::host::{Deadline, Host};
 use anyhow::{Context, Result};
@@ -47,12 +47,24 @@ fn take(host: &mut Host, step: &Step, settings: &Settings, pending: &mut Option<
     match step {
         Step::OpenWindow { window } => window::open(host, window),
         Step::Record { after, .. } => record(host, after),
+        Step::RecordLone { resource, after, .. } => {
+            if let Err(error) = record_lone(host, resource, after.as_ref()) {
+                *pending = Some(format!(
+                    "what {resource} has written without its peer is not recorded ({error:#}): before the peer is back a guest may be refused"
+                ));
+            }
+            Ok(())
+        }
         Step::Promote { resource, minor } => role::promote(host, resource, *minor),
         Step::ProveFlush { resource, device, within } => flush::prove(host, resource, *device, *within),
         Step::Attach { vbd, device } => attach::attach(host, vbd, *device, settings),
         Step::Release { claim, hand_over } => {
-            *pending = release(host, claim, *hand_over)?;
+            let left = release(host, claim, *hand_over)?;
+            *pending = left.or(pending.take());
             Ok(())
+        }
+        Step::Demote { resource, minor } => {
+            role::demote(host, resource, *minor).with_context(|| format!("{resource} stays Primary"))
         }
         Step::CloseWindow { resource, alone, hand_over } => {
             let left = close_window(host, resource, *alone, *hand_over)?;
@@ -68,10 +80,12 @@ fn name(step: &Step) -> &'static str {
     match step {
         Step::OpenWindow { .. } => "open",
         Step::Record { .. } => "record",
+        Step::RecordLone { .. } => "lone",
         Step::Promote { .. } => "promote",
         Step::ProveFlush { .. } => "flush",
         Step::Attach { .. } => "attach",
         Step::Release { .. } => "release",
+        Step::Demote { .. } => "demote",
         Step::CloseWindow { .. } => "close",
         Step::Refuse { .. } => "refuse",
     }
@@ -95,6 +109,11 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
                     *pending = Some(format!("the record of {} is wrong: {error:#}", after.resource));
                 }
             }
+            Step::RecordLone { resource, before, .. } => {
+                if let Err(error) = record_lone(host, resource, before.as_ref()) {
+                    *pending = Some(format!("the record of {resource} without its peer is wrong: {error:#}"));
+                }
+            }
             Step::OpenWindow { window } => match close_window(host, &window.resource, true, true) {
                 Ok(left) => *pending = pending.take().or(left),
                 Err(error) => {
@@ -105,6 +124,7 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
             Step::ProveFlush { .. }
             | Step::Attach { .. }
             | Step::Release { .. }
+            | Step::Demote { .. }
             | Step::CloseWindow { .. }
             | Step::Refuse { .. } => {}
         }
@@ -129,6 +149,17 @@ fn record(host: &mut Host, claim: &Claim) -> Result<()> {
         return host.remove(&path);
     }
     let text = serde_json::to_string(claim).with_context(|| format!("writing {path}"))?;
+    // What says so already stays as it is: its time tells since when a release is pending.
+    match host.read_own(&path) {
+        Ok(Some(stored)) if stored.text == text => Ok(()),
+        _ => host.write(&path, &text),
+    }
+}
+
+fn record_lone(host: &mut Host, resource: &str, lone: Option<&Lone>) -> Result<()> {
+    let path = Lone::path(resource);
+    let Some(lone) = lone else { return host.remove(&path) };
+    let text = serde_json::to_string(lone).with_context(|| format!("writing {path}"))?;
     host.write(&path, &text)
 }
 
@@ -166,5 +197,6 @@ fn close_window(host: &mut Host, resource: &str, alone: bool, hand_over: bool) -
 /// Starts the detached release of a resource that is recorded as pending, or whose window is open.
 fn detach(host: &Host, resource: &str) -> Result<()> {
     let root = host.root().to_string_lossy();
-    crate::host::program::detach(&["--sysroot", &root, "release", "--wait", "3600", resource])
+    let arguments = ["--sysroot", &root, "release", "--recorded", "--wait", "3600", resource];
+    crate::host::program::detach(&arguments)
 }

@@ -123,6 +123,8 @@ pub(super) fn volume_facts(machine: &mut Machine, target: Target, resource: Opti
     let mut facts = gather::dry_run(machine.host, target, known, machine.settings);
     if let Some(resource) = &resource {
         facts.peers = machine.peers.of(machine.host, resource, machine.settings);
+        // They were asked after the host was looked at: no answer is from the future.
+        facts.now = machine.host.now();
     }
     facts
 }

@@ -22,7 +22,7 @@ fn the_shipped_file_holds_the_defaults() {
     }
     active_settings.rules = RuleLevels::default();
     assert_eq!(active_settings, Settings::default());
-    for option in ["healing-seconds", "flush-seconds", "strict", "peer-facts-days"] {
+    for option in ["healing-seconds", "connecting-seconds", "flush-seconds", "strict", "peer-facts-days"] {
         assert!(active().contains(&format!("\n{option} = ")), "{option} is not in the shipped file");
     }
 }
@@ -65,6 +65,17 @@ fn what_is_wrong_is_named_with_its_place() {
         ("[rules]\nprotocol = { severity = \"warn\", reason = \"x\", y = 1 }", "2:47", "unknown field `y`"),
         ("[rules]\nwrite-order-none = { severity = \"warn\", reason = \"x\" }", "2:20", "cannot be lowered"),
         ("[resources.r0.rules]\npeer-primary = \"info\"", "2:16", "cannot be lowered"),
+        (
+            "[rules]\npeer-unfenced = { severity = \"warn\", reason = \"x\" }",
+            "2:17",
+            "peer-unfenced cannot be lowered for all resources, only for one: write it under [resources.NAME.rules]",
+        ),
+        (
+            "[resources.r0.rules]\npeer-unfenced = \"warn\"",
+            "2:17",
+            "lowering peer-unfenced can lose data: write why",
+        ),
+        ("connecting-seconds = 21", "1:22", "it is 21, and must be 0 to 20"),
         ("[resources.r0]\nrule = 1", "2:1", "unknown field `rule`"),
         ("[[non-volatile]]\nhost = \"a\"\ndevice = \"sda\"", "1:1", "missing field `reason`"),
         ("[[non-volatile]]\nhost = \"\"\ndevice = \"sda\"\nreason = \"x\"", "2:8", "a host name is empty"),
@@ -87,9 +98,11 @@ fn severities() {
         [rules]
         disk-timeout = "refuse"
         sendpage = { severity = "info", reason = "kernel 6.1" }
+        peer-unfenced = "refuse"
         [resources.r1.rules]
         protocol = { severity = "warn", reason = "a test machine" }
         sendpage = "warn"
+        peer-unfenced = { severity = "warn", reason = "two nodes, an operator on duty" }
     "#;
     let settings = Settings::parse(PATH, text).unwrap();
     let of = |id: &str, resource| settings.severity(rules::find(id).unwrap(), resource);
@@ -99,6 +112,8 @@ fn severities() {
         ("sendpage", Some("r1"), Severity::Warn, None),
         ("protocol", Some("r1"), Severity::Warn, Some("a test machine")),
         ("protocol", Some("r0"), Severity::Refuse, None),
+        ("peer-unfenced", Some("r1"), Severity::Warn, Some("two nodes, an operator on duty")),
+        ("peer-unfenced", Some("r0"), Severity::Refuse, None),
         ("peer-durability-unknown", Some("r0"), Severity::Refuse, None),
     ] {
         assert_eq!(of(id, resource), (severity, lowered.map(str::to_string)), "{id} {resource:?}");

@@ -1,7 +1,7 @@
 //! The values of settings that check themselves while they are read, so that the
 //! error stands at their place in the file.
 
-use crate::rules::{self, Rule, Severity};
+use crate::rules::{self, Lowering, Rule, Severity};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use std::collections::BTreeMap;
@@ -102,36 +102,41 @@ impl<'de> Deserialize<'de> for Level {
     }
 }
 
-/// Levels by rule, each of which the rule allows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RuleLevels(BTreeMap<&'static str, Level>);
+/// [`RuleLevels`] of the table `[rules]`.
+pub const ALL_RESOURCES: bool = false;
+/// [`RuleLevels`] of a table `[resources.NAME.rules]`.
+pub const ONE_RESOURCE: bool = true;
 
-impl RuleLevels {
+/// Levels by rule, each of which the rule allows there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuleLevels<const OF_ONE: bool>(BTreeMap<&'static str, Level>);
+
+impl<const OF_ONE: bool> RuleLevels<OF_ONE> {
     /// The level of a rule, where one is set.
     pub fn get(&self, id: &str) -> Option<&Level> {
         self.0.get(id)
     }
 }
 
-impl<'de> Deserialize<'de> for RuleLevels {
+impl<'de, const OF_ONE: bool> Deserialize<'de> for RuleLevels<OF_ONE> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Levels;
-        impl<'de> Visitor<'de> for Levels {
-            type Value = RuleLevels;
+        struct Levels<const OF_ONE: bool>;
+        impl<'de, const OF_ONE: bool> Visitor<'de> for Levels<OF_ONE> {
+            type Value = RuleLevels<OF_ONE>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("severities by rule")
             }
 
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<RuleLevels, M::Error> {
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
                 let mut levels = BTreeMap::new();
                 while let Some(KnownRule(rule)) = map.next_key()? {
-                    levels.insert(rule.id, map.next_value_seed(LevelOf(rule))?);
+                    levels.insert(rule.id, map.next_value_seed(LevelOf { rule, of_one: OF_ONE })?);
                 }
                 Ok(RuleLevels(levels))
             }
         }
-        deserializer.deserialize_map(Levels)
+        deserializer.deserialize_map(Levels::<OF_ONE>)
     }
 }
 
@@ -148,29 +153,37 @@ impl<'de> Deserialize<'de> for KnownRule {
     }
 }
 
-/// A level that a rule is given.
-struct LevelOf(&'static Rule);
+/// A level that a rule is given, for one resource or for all.
+struct LevelOf {
+    rule: &'static Rule,
+    of_one: bool,
+}
 
 impl<'de> DeserializeSeed<'de> for LevelOf {
     type Value = Level;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Level, D::Error> {
         let level = Level::deserialize(deserializer)?;
-        match forbidden(self.0, &level) {
+        match forbidden(self.rule, &level, self.of_one) {
             Some(why) => Err(Error::custom(why)),
             None => Ok(level),
         }
     }
 }
 
-/// Why the rule may not have the level.
-fn forbidden(rule: &Rule, level: &Level) -> Option<String> {
+/// Why the rule may not have the level, `of_one` resource or of all.
+fn forbidden(rule: &Rule, level: &Level, of_one: bool) -> Option<String> {
     let id = rule.id;
     if level.severity >= rule.severity {
         return None;
     }
-    if rule.fixed {
+    if rule.lowering == Lowering::Never {
         return Some(format!("{id} cannot be lowered: what it refuses destroys data for certain"));
+    }
+    if rule.lowering == Lowering::ForOneResource && !of_one {
+        return Some(format!(
+            "{id} cannot be lowered for all resources, only for one: write it under [resources.NAME.rules]"
+        ));
     }
     level.reason.is_none().then(|| {
         format!("lowering {id} can lose data: write why, as {id} = {{ severity = \"…\", reason = \"…\" }}")

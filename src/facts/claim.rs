@@ -53,6 +53,11 @@ impl Claim {
         }
     }
 
+    /// Whether this device of this guest is in it.
+    pub fn has(&self, domid: u32, devid: u32) -> bool {
+        self.users.iter().any(|user| (user.domid, user.devid) == (domid, devid))
+    }
+
     /// Whether nothing is recorded, so that the file may go.
     pub fn is_empty(&self) -> bool {
         self.promoted.is_empty() && self.users.is_empty()

@@ -230,6 +230,10 @@ pub struct Resource {
     pub write_ordering: Known<WriteOrdering>,
     /// What is done when no data can be reached (RESOURCE_OPTS on_no_data).
     pub on_no_data: Known<OnNoData>,
+    /// Whether a promotion needs so many nodes that the others are too few for one
+    /// (9: RESOURCE_OPTS quorum; 8.x has none).
+    #[serde(default = "untold")]
+    pub needs_quorum: Known<bool>,
     /// Its volumes by number.
     pub volumes: Vec<Volume>,
     /// Its connections. 8.4 has exactly one per resource that has volumes; it is StandAlone where
@@ -262,6 +266,57 @@ pub struct Volume {
     pub data: Known<String>,
     /// The same of the meta data.
     pub meta: Known<String>,
+    /// Whether it has quorum; always, where none is needed (9: dev_has_quorum).
+    #[serde(default = "untold")]
+    pub quorum: Known<bool>,
+    /// Which generation of the data is on the local disk, where a disk is attached.
+    #[serde(default = "untold")]
+    pub generations: Known<Generations>,
+}
+
+/// The generation identifiers of an attached disk, out of its meta data.
+///
+/// With the peer's they tell whose data is newer, or that both have gone on alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Generations {
+    /// Of the data. Its lowest bit tells that this node is or was Primary with it
+    /// (8.4: STATE_INFO uuids[UI_CURRENT]).
+    #[serde(with = "hex")]
+    pub current_uuid: u64,
+    /// Of the data when the peer was lost: the bitmap has what has changed since.
+    /// 0: the peer has everything (8.4: STATE_INFO uuids[UI_BITMAP]).
+    #[serde(with = "hex")]
+    pub bitmap_uuid: u64,
+    /// `enum mdf_flag` (8.4: STATE_INFO disk_flags).
+    pub disk_flags: u32,
+}
+
+impl Generations {
+    /// Whether the data is of generation `current_uuid`, whoever is Primary with it: a promotion
+    /// sets the lowest bit, and a demotion clears it (drbd_nl.c, drbd_set_role).
+    pub fn is_of(&self, current_uuid: u64) -> bool {
+        self.current_uuid | 1 == current_uuid | 1
+    }
+}
+
+/// A generation as DRBD prints it: many readers of JSON keep only 53 bits of a number.
+mod hex {
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub fn serialize<S: Serializer>(uuid: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("{uuid:016X}"))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        u64::from_str_radix(&String::deserialize(deserializer)?, 16).map_err(D::Error::custom)
+    }
+}
+
+/// Where a host of an older version has told of itself.
+fn untold<T>() -> Known<T> {
+    Known::Unknown("it was not told".into())
 }
 
 /// How an attached disk is used (DISK_CONF).
@@ -305,6 +360,18 @@ pub struct Connection {
     pub fencing: Known<Fencing>,
     /// What is known of the peer's volumes, by number.
     pub peer_volumes: Vec<PeerVolume>,
+}
+
+impl Connection {
+    /// Whether the peer is reached, and has agreed to what is replicated.
+    pub fn is_connected(&self) -> bool {
+        self.state == ConnectionState::Connected
+    }
+
+    /// The peer's half of a volume.
+    pub fn peer_volume(&self, number: u32) -> Option<&PeerVolume> {
+        self.peer_volumes.iter().find(|volume| volume.number == number)
+    }
 }
 
 /// A volume as one peer has it.

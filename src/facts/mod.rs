@@ -7,19 +7,24 @@
 
 mod claim;
 mod drbd;
+mod lone;
 mod node;
+mod status;
 pub mod storage;
 mod window;
 mod xen;
 
 pub use claim::*;
 pub use drbd::*;
+pub use lone::*;
 pub use node::*;
+pub use status::*;
 pub use window::*;
 pub use xen::*;
 
 use crate::target::Target;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use storage::Devices;
 
 /// A value, or why it could not be had.
@@ -42,8 +47,9 @@ impl<T> Known<T> {
     }
 }
 
-impl<T> From<anyhow::Result<T>> for Known<T> {
-    fn from(result: anyhow::Result<T>) -> Self {
+/// With the whole chain of an error.
+impl<T, E: fmt::Display> From<Result<T, E>> for Known<T> {
+    fn from(result: Result<T, E>) -> Self {
         match result {
             Ok(value) => Known::Is(value),
             Err(error) => Known::Unknown(format!("{error:#}")),
@@ -79,6 +85,8 @@ pub struct Facts {
     pub holders: Known<Vec<String>>,
     /// What this program has recorded of the resource; `None` when nothing.
     pub claim: Known<Option<Claim>>,
+    /// What this node has written of the resource since it lost the peer; `None` when nothing is recorded.
+    pub lone: Known<Option<Lone>>,
     /// The window that this node has opened for a guest that moves in; `None` when there is none.
     pub window: Known<Option<Window>>,
     /// Whether the toolstack that called receives a live migration: its own arguments say so, while
@@ -98,7 +106,14 @@ impl Facts {
     /// (xl_vmcontrol.c, create_domain), and the process that called is the one that receives it.
     pub fn moves_in(&self) -> bool {
         let name = self.backend.value().and_then(|backend| backend.as_ref()?.guest.as_deref());
-        name.is_some_and(|name| name.ends_with("--incoming")) && self.receiving == Known::Is(true)
+        name.is_some_and(|name| name.ends_with(INCOMING)) && self.receiving == Known::Is(true)
+    }
+
+    /// Whether the guest is known to end on this host: not one that xl has moved to another (it
+    /// renames the half that stays, xl_migrate.c), and not one of which nothing is known.
+    pub fn ends_here(&self) -> bool {
+        let name = self.backend.value().and_then(|backend| backend.as_ref()?.guest.as_deref());
+        name.is_some_and(|name| !name.ends_with("--migratedaway"))
     }
 
     /// The one volume that is meant, where that is certain.

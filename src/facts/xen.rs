@@ -76,3 +76,61 @@ pub struct User {
     /// migration, or a stub domain and its guest.
     pub same_guest: bool,
 }
+
+impl User {
+    /// What the guest calls the device, from its number (xen-vbd-interface(7)): `xvda`, `sdb1`.
+    /// A number of no kind that is known stays a number.
+    pub fn vdev(&self) -> String {
+        vdev(self.devid)
+    }
+}
+
+fn vdev(devid: u32) -> String {
+    let (prefix, disk, partition) = match (devid >> 28, devid >> 8, devid & 0xff) {
+        (1, ..) => ("xvd", (devid & 0x0fff_ffff) >> 8, devid & 0xff),
+        (0, 202, low) => ("xvd", low >> 4, low & 15),
+        (0, 8, low) => ("sd", low >> 4, low & 15),
+        (0, 3, low) => ("hd", low >> 6, low & 63),
+        (0, 22, low) => ("hd", 2 + (low >> 6), low & 63),
+        _ => return devid.to_string(),
+    };
+    let partition = if partition == 0 { String::new() } else { partition.to_string() };
+    format!("{prefix}{}{partition}", letters(disk))
+}
+
+/// 0 is a, 25 is z, 26 is aa.
+fn letters(disk: u32) -> String {
+    let last = char::from(b'a' + (disk % 26) as u8);
+    match disk / 26 {
+        0 => last.to_string(),
+        more => format!("{}{last}", letters(more - 1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::vdev;
+
+    #[test]
+    fn a_device_is_called_as_in_its_guest() {
+        for (devid, name) in [
+            (51712, "xvda"),
+            (51713, "xvda1"),
+            (51728, "xvdb"),
+            (51952, "xvdp"),
+            (268_439_552, "xvdq"),
+            (268_442_112, "xvdaa"),
+            (268_435_456 + 16, "xvda16"),
+            (2048, "sda"),
+            (2065, "sdb1"),
+            (768, "hda"),
+            (832, "hdb"),
+            (5632, "hdc"),
+            (5697, "hdd1"),
+            (0, "0"),
+            (4_294_967_295, "4294967295"),
+        ] {
+            assert_eq!(vdev(devid), name, "{devid}");
+        }
+    }
+}

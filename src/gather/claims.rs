@@ -1,41 +1,46 @@
 //! What this program has recorded of its promotions.
 
+use super::records::{self, Dated};
 use crate::facts::Claim;
 use crate::host::Host;
-use crate::target::Target;
-use anyhow::{Context, Result, ensure};
+use crate::host::own::Unusable;
 
 /// The directory of the records.
 const DIRECTORY: &str = "/run/block-drbd/claims";
 
 /// The record of one resource, if there is one.
-pub fn read(host: &Host, resource: &str) -> Result<Option<Claim>> {
+pub fn read(host: &Host, resource: &str) -> Result<Option<Claim>, Unusable> {
+    Ok(dated(host, resource)?.map(|dated| dated.record))
+}
+
+/// The same, with the time since which it says so.
+pub fn dated(host: &Host, resource: &str) -> Result<Option<Dated<Claim>>, Unusable> {
     let path = Claim::path(resource);
-    let Some(text) = host.read_optional(&path)? else { return Ok(None) };
-    let claim: Claim = serde_json::from_str(&text)
-        .with_context(|| format!("{path} cannot be understood; if no guest uses {resource}, remove it"))?;
-    ensure!(claim.version == 1, "{path} is of version {}, this program knows version 1", claim.version);
-    ensure!(claim.resource == resource, "{path} is a record of {:?}", claim.resource);
-    Ok(Some(claim))
+    let remedy = format!(
+        "see with xl list that no guest of this host uses {resource}, then run: rm {path} && block-drbd release {resource}"
+    );
+    let claim: Option<Dated<Claim>> = records::read(host, &path, 1, &remedy)?;
+    match &claim {
+        Some(Dated { record, .. }) if record.resource != resource => {
+            let why = format!("{path} is a record of {:?}", record.resource);
+            Err(records::with_remedy(Unusable::bad(why), &remedy))
+        }
+        _ => Ok(claim),
+    }
 }
 
-/// Every record that can be read, and what is wrong with the others.
-pub fn all(host: &Host) -> Result<Vec<Result<Claim>>> {
-    let names = host.list(DIRECTORY)?;
-    let resources = names.iter().filter_map(|name| name.strip_suffix(".json"));
-    Ok(resources
-        .filter(|name| Target::parse(name.as_bytes()).is_ok())
-        .filter_map(|name| read(host, name).transpose())
-        .collect())
+/// The resources that have a record, whether it can be believed or not.
+pub fn resources(host: &Host) -> Result<Vec<String>, Unusable> {
+    records::resources(host, DIRECTORY)
 }
 
-/// The record in which this device of this guest has a volume; that of the
-/// resource `hint` is looked at first.
-pub fn of_device(host: &Host, domid: u32, devid: u32, hint: Option<&str>) -> Result<Option<Claim>> {
-    let uses = |claim: &Claim| claim.users.iter().any(|user| (user.domid, user.devid) == (domid, devid));
-    let hinted = hint.and_then(|resource| read(host, resource).ok().flatten()).filter(uses);
-    match hinted {
+/// The record in which this device of this guest has a volume; that of the resource `hint` is
+/// looked at first. One that cannot be believed is passed over: whoever acts on a resource reads
+/// its record again, and does nothing when it cannot.
+pub fn of_device(host: &Host, domid: u32, devid: u32, hint: Option<&str>) -> Result<Option<Claim>, Unusable> {
+    let of = |resource: &str| read(host, resource).ok().flatten().filter(|claim| claim.has(domid, devid));
+    match hint.and_then(of) {
         Some(claim) => Ok(Some(claim)),
-        None => Ok(all(host)?.into_iter().flatten().find(uses)),
+        None => Ok(resources(host)?.iter().find_map(|resource| of(resource))),
     }
 }

@@ -7,10 +7,13 @@ pub mod claims;
 pub mod domains;
 pub mod domu;
 pub mod drbd;
+pub mod lone;
 pub mod node;
 pub mod peers;
 pub mod probes;
+pub mod records;
 pub mod sharing;
+pub mod status;
 pub mod storage;
 pub mod toolstack;
 pub mod usage;
@@ -20,9 +23,7 @@ pub mod windows;
 use crate::config::Settings;
 use crate::event::{Action, Hotplug, VbdPath};
 use crate::facts::storage::Devices;
-use crate::facts::{
-    Backend, Connection, ConnectionState, FACTS_VERSION, Facts, Known, NodeFacts, Resource, Role,
-};
+use crate::facts::{Backend, Connection, FACTS_VERSION, Facts, Known, NodeFacts, Resource, Role};
 use crate::host::Host;
 use crate::target::Target;
 use anyhow::Result;
@@ -97,12 +98,16 @@ pub fn facts_of(
     let major = Known::from(major(host));
     let vbds = Known::from(host.timed("sharing", || sharing::vbds(host)));
     let users = Known::from(vbd::users(host, vbd, &backend, &resource, &major, &vbds));
-    let (claim, window) = match &target {
+    let (claim, lone, window) = match &target {
         Ok(target) => (
             Known::from(claims::read(host, &target.resource)),
+            Known::from(lone::read(host, &target.resource)),
             Known::from(windows::read(host, &target.resource)),
         ),
-        Err(reason) => (Known::Unknown(reason.clone()), Known::Unknown(reason.clone())),
+        Err(reason) => {
+            let unknown = || reason.clone();
+            (Known::Unknown(unknown()), Known::Unknown(unknown()), Known::Unknown(unknown()))
+        }
     };
     Facts {
         node: node::not_asked(),
@@ -117,6 +122,7 @@ pub fn facts_of(
         swap: not_asked(),
         holders: not_asked(),
         claim,
+        lone,
         window,
         receiving: not_asked(),
         devices: Devices::new(),
@@ -168,9 +174,8 @@ pub fn resource(host: &Host, name: &str) -> Result<Option<Resource>> {
     let resources = resources(host, Some(name), Purpose::Act)?;
     let mut resource = resources.into_iter().find(|resource| resource.name == name);
     // Only a peer that a rule will speak of needs its name: an add that goes well reads no files for it.
-    let in_order = |connection: &Connection| {
-        connection.state == ConnectionState::Connected && connection.peer_role == Role::Secondary
-    };
+    let in_order =
+        |connection: &Connection| connection.is_connected() && connection.peer_role == Role::Secondary;
     if let Some(resource) = &mut resource
         && !resource.connections.iter().all(in_order)
     {

@@ -2,6 +2,7 @@
 //!
 //! A start never asks: the peer may be down, and ssh waits longer than Xen does.
 
+use super::records;
 use crate::config::AskPeer;
 use crate::facts::{FACTS_VERSION, NodeFacts, PeerAnswer, Resource};
 use crate::host::{Host, program};
@@ -22,10 +23,11 @@ fn path(resource: &str) -> String {
 /// What the peers of a resource said when they were last asked; nothing when they never were.
 pub fn kept(host: &Host, resource: &str) -> Result<Vec<PeerAnswer>> {
     let path = path(resource);
-    let Some(text) = host.read_optional(&path)? else { return Ok(Vec::new()) };
-    let answers: Vec<PeerAnswer> = serde_json::from_str(&text).with_context(|| {
-        format!("{path} cannot be understood; remove it and run: block-drbd check {resource}")
-    })?;
+    let remedy = format!("run: rm {path} && block-drbd check {resource}");
+    let stored = host.read_own(&path).map_err(|unusable| records::with_remedy(unusable, &remedy))?;
+    let Some(stored) = stored else { return Ok(Vec::new()) };
+    let answers: Vec<PeerAnswer> = serde_json::from_str(&stored.text)
+        .with_context(|| format!("{path} cannot be understood; {remedy}"))?;
     answers.iter().try_for_each(|answer| known_version(answer.facts.version)).context(path)?;
     Ok(answers)
 }

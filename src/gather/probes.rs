@@ -1,17 +1,16 @@
 //! The flushes that were tried on devices before guests got them.
 
+use super::records;
 use crate::facts::FlushProbe;
 use crate::host::Host;
-use anyhow::{Context, Result, ensure};
+use crate::host::own::Unusable;
+use anyhow::{Context, Result};
 
 /// The last flush that was tried on a minor of the resource; `None` when none was.
-pub fn last(host: &Host, resource: &str, minor: u32) -> Result<Option<FlushProbe>> {
+pub fn last(host: &Host, resource: &str, minor: u32) -> Result<Option<FlushProbe>, Unusable> {
     let path = path(resource, minor);
-    let Some(text) = host.read_optional(&path)? else { return Ok(None) };
-    let probe: FlushProbe =
-        serde_json::from_str(&text).with_context(|| format!("{path} cannot be understood; remove it"))?;
-    ensure!(probe.version == 1, "{path} is of version {}, this program knows version 1", probe.version);
-    Ok(Some(probe))
+    let remedy = format!("run: rm {path}, the next start of a guest writes it anew");
+    Ok(records::read(host, &path, 1, &remedy)?.map(|dated| dated.record))
 }
 
 /// Writes the trial down.

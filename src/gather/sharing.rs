@@ -38,7 +38,7 @@ pub fn vbds(host: &Host) -> Result<Vec<Vbd>> {
 /// what can be told from a successor is remembered.
 pub fn to_remember(host: &Host, vbds: &[Vbd]) -> Option<String> {
     let text = text(vbds);
-    let there = host.read_optional(MEMORY).ok().flatten().unwrap_or_default();
+    let there = remembered_text(host);
     (there.trim_end() != text.trim_end()).then_some(text)
 }
 
@@ -90,13 +90,17 @@ fn read(host: &Host, devices: &[Device]) -> Result<Vec<Vbd>> {
     Ok(devices.iter().zip(values).filter_map(|(device, value)| Some(vbd(*device, parse(value?)?))).collect())
 }
 
+/// What is not to be believed is not remembered, and read anew.
+fn remembered_text(host: &Host) -> String {
+    host.read_own(MEMORY).ok().flatten().map(|stored| stored.text).unwrap_or_default()
+}
+
 /// What earlier calls have read. A line that cannot be understood is read anew.
 fn memory(host: &Host) -> BTreeMap<Device, PhysicalDevice> {
     if !inodes_are_unique(host) {
         return BTreeMap::new();
     }
-    let text = host.read_optional(MEMORY).ok().flatten().unwrap_or_default();
-    text.lines().filter_map(parse_line).collect()
+    remembered_text(host).lines().filter_map(parse_line).collect()
 }
 
 fn parse_line(line: &str) -> Option<(Device, PhysicalDevice)> {

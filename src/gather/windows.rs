@@ -1,28 +1,28 @@
 //! The windows that this node has opened for guests that move in.
 
+use super::records::{self, Dated};
 use crate::facts::Window;
 use crate::host::Host;
-use crate::target::Target;
-use anyhow::{Context, Result, ensure};
+use crate::host::own::Unusable;
 
 /// The directory of the records.
 const DIRECTORY: &str = "/run/block-drbd/windows";
 
 /// The record of one resource, if there is one.
-pub fn read(host: &Host, resource: &str) -> Result<Option<Window>> {
+pub fn read(host: &Host, resource: &str) -> Result<Option<Window>, Unusable> {
     let path = Window::path(resource);
-    let Some(text) = host.read_optional(&path)? else { return Ok(None) };
-    let window: Window = serde_json::from_str(&text).with_context(|| {
-        format!("{path} cannot be understood; to end the window run: block-drbd release {resource}")
-    })?;
-    ensure!(window.version == 1, "{path} is of version {}, this program knows version 1", window.version);
-    ensure!(window.resource == resource, "{path} is a record of {:?}", window.resource);
-    Ok(Some(window))
+    let remedy = format!("to end the window run: block-drbd release {resource}");
+    let window: Option<Dated<Window>> = records::read(host, &path, 1, &remedy)?;
+    match window {
+        Some(Dated { record, .. }) if record.resource != resource => {
+            let why = format!("{path} is a record of {:?}", record.resource);
+            Err(records::with_remedy(Unusable::bad(why), &remedy))
+        }
+        window => Ok(window.map(|dated| dated.record)),
+    }
 }
 
-/// The resources that have one, readable or not.
-pub fn resources(host: &Host) -> Result<Vec<String>> {
-    let names = host.list(DIRECTORY)?;
-    let resources = names.iter().filter_map(|name| name.strip_suffix(".json"));
-    Ok(resources.filter(|name| Target::parse(name.as_bytes()).is_ok()).map(String::from).collect())
+/// The resources that have one, whether it can be believed or not.
+pub fn resources(host: &Host) -> Result<Vec<String>, Unusable> {
+    records::resources(host, DIRECTORY)
 }

@@ -1,6 +1,6 @@
 //! A guest wants a disk: claim, promote, prove the flush, attach. Or refuse.
 
-use super::{Plan, Step, window};
+use super::{Plan, Step, lone, window};
 use crate::config::Settings;
 use crate::event::VbdPath;
 use crate::facts::{Backend, Claim, Claimant, Facts, PhysicalDevice, Role, Volume};
@@ -50,6 +50,7 @@ fn attach(
         after.two_primaries = two_primaries(facts);
     }
     let mut steps: Vec<Step> = window::open(facts, vbd.domid).into_iter().collect();
+    steps.extend(lone::step(facts, &[]));
     let promote = volume.role != Role::Primary;
     if promote && !after.promoted.contains(&volume.minor) {
         after.promoted.push(volume.minor);

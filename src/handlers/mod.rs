@@ -5,12 +5,15 @@
 //! line where `lib.rs` chooses.
 
 pub mod add;
+mod lone;
 pub mod release;
 pub mod remove;
+#[cfg(test)]
+mod tests;
 pub mod window;
 
 use crate::event::VbdPath;
-use crate::facts::{Claim, PhysicalDevice, Window};
+use crate::facts::{Claim, Lone, PhysicalDevice, Window};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -34,6 +37,18 @@ pub enum Step {
         before: Option<Claim>,
         /// What is to be recorded.
         after: Claim,
+    },
+    /// Records what this node has written since it lost the peer, so that the guest may start here
+    /// again without it. A step of its own, as it rests on what was gathered, not on what the
+    /// release finds. Where it fails nothing else does: without a record less is allowed. Undone by
+    /// the record that was there.
+    RecordLone {
+        /// The resource.
+        resource: String,
+        /// What is recorded now.
+        before: Option<Lone>,
+        /// What is to be recorded; nothing when no volume was written alone.
+        after: Option<Lone>,
     },
     /// Makes one volume Primary, never by force. Undone by making it Secondary.
     Promote {
@@ -68,6 +83,15 @@ pub enum Step {
         /// Whether a detached release goes on with what is left; that release
         /// itself does not start another.
         hand_over: bool,
+    },
+    /// Makes one volume Secondary that nothing is recorded of, because an administrator has named
+    /// its resource. DRBD refuses while anybody has it open; then it stays as it is, and stays
+    /// unrecorded. Undone by nothing.
+    Demote {
+        /// The resource.
+        resource: String,
+        /// The volume's minor.
+        minor: u32,
     },
     /// Forbids two Primaries again, on both nodes, and removes the record. What
     /// cannot be closed yet, because both are Primary, is left to a detached

@@ -3,7 +3,7 @@
 //! Called also for disks whose add failed or never ran, and more than once
 //! (xen.md 1.6): what is not in our record is not ours to demote.
 
-use super::{Plan, Step, add, window};
+use super::{Plan, Step, add, release, window};
 use crate::event::VbdPath;
 use crate::facts::{Backend, Claim, Facts, Resource, Role};
 
@@ -28,8 +28,7 @@ fn leave(vbd: &VbdPath, facts: &Facts, claim: &Claim) -> Plan {
     // ever: every user of ours is on record, and DRBD does not demote what is open.
     let known_user = facts.users.value().is_some_and(|users| users.iter().any(|user| user.live));
     let in_use = known_user || !after.users.is_empty();
-    let release = Step::Release { claim: after.clone(), hand_over: true };
-    let mut steps = vec![Step::Record { before: Some(claim.clone()), after }];
+    let mut steps = vec![Step::Record { before: Some(claim.clone()), after: after.clone() }];
     if in_use {
         return Plan { steps, summary: format!("{resource} stays Primary for another user of this host") };
     }
@@ -39,7 +38,7 @@ fn leave(vbd: &VbdPath, facts: &Facts, claim: &Claim) -> Plan {
             summary: format!("{resource} was Primary before it was attached and stays so"),
         };
     }
-    steps.push(release);
+    steps.extend(release::steps_of(facts, after, true));
     steps.extend(window::close(facts, true, true));
     Plan { steps, summary: format!("{resource} is released") }
 }
@@ -57,7 +56,7 @@ fn adopt(facts: &Facts) -> Plan {
         Some(minor) if nobody_else(facts) => {
             let claim = Claim { promoted: vec![minor], ..Claim::new(&resource.name) };
             let summary = format!("{} is released", resource.name);
-            Plan { steps: vec![Step::Release { claim, hand_over: true }], summary }
+            Plan { steps: release::steps_of(facts, claim, true).collect(), summary }
         }
         _ => Plan::nothing("nothing was claimed".into()),
     }

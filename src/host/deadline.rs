@@ -41,6 +41,11 @@ impl Deadline {
         Deadline { at: self.at.min(other.at), ..self }
     }
 
+    /// A deadline that leaves `time` until this one.
+    pub fn earlier_by(self, time: Duration) -> Self {
+        Deadline { at: self.at.checked_sub(time).unwrap_or(self.at), ..self }
+    }
+
     /// The time that is left, or why to stop now.
     #[allow(clippy::disallowed_methods)]
     pub fn remaining(&self) -> Result<Duration, Stop> {

@@ -60,7 +60,7 @@ pub fn read_any(path: &Path, deadline: Deadline) -> Result<Vec<u8>> {
 }
 
 /// Opens without waiting for anybody.
-fn open_now(path: &Path) -> io::Result<File> {
+pub fn open_now(path: &Path) -> io::Result<File> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }

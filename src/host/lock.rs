@@ -25,9 +25,7 @@ pub struct Lock {
 
 /// Takes the lock file `path`.
 pub fn take(host: &Host, path: &str) -> Result<Lock> {
-    let target = host.path(path);
-    host.make_directory_of(&target)?;
-    let file = open(&target).with_context(|| format!("opening the lock {path}"))?;
+    let file = open(&host.make_own(path)?).with_context(|| format!("opening the lock {path}"))?;
     wait(host.deadline(), || attempt(&file)).with_context(|| format!("waiting for the lock {path}"))?;
     Ok(Lock { _file: file })
 }

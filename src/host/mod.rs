@@ -15,6 +15,7 @@ pub mod genl;
 mod links;
 pub mod lock;
 pub mod output;
+pub mod own;
 pub mod program;
 pub mod signals;
 mod sys;
@@ -25,8 +26,8 @@ use crate::place::{Mistake, Place};
 use anyhow::{Context, Result};
 use std::cell::{OnceCell, RefCell};
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, DirEntryExt, OpenOptionsExt, PermissionsExt};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{DirBuilderExt, DirEntryExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 use std::time::{Duration, Instant, SystemTime};
@@ -231,36 +232,6 @@ impl Host {
     /// Whether there is anything at `path`.
     pub fn exists(&self, path: &str) -> bool {
         self.inside(path).is_ok_and(|path| path.exists())
-    }
-
-    /// Writes a file of our own, whole or not at all: a new file takes the old one's place.
-    /// Not synced: what stands in /run is gone after a power cut in any case.
-    pub fn write(&mut self, path: &str, text: &str) -> Result<()> {
-        let target = self.path(path);
-        let new = target.with_extension("new");
-        self.make_directory_of(&target)?;
-        let write = || -> std::io::Result<()> {
-            let mut file = fs::OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-                .open(&new)?;
-            file.write_all(text.as_bytes())?;
-            fs::rename(&new, &target)
-        };
-        write().with_context(|| format!("writing {path}"))
-    }
-
-    /// Removes a file of our own; none there is as good.
-    pub fn remove(&mut self, path: &str) -> Result<()> {
-        match fs::remove_file(self.path(path)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("removing {path}"))
-            }
-            _ => Ok(()),
-        }
     }
 
     fn make_directory_of(&self, target: &Path) -> Result<()> {

@@ -7,6 +7,7 @@ mod paint;
 mod path;
 pub mod rules;
 pub mod status;
+pub mod status_json;
 mod tree;
 
 use crate::event::{Hotplug, VbdPath};

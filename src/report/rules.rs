@@ -2,7 +2,7 @@
 
 use super::one_line;
 use crate::config::Settings;
-use crate::rules::{Group, Rule, Severity};
+use crate::rules::{Group, Lowering, Rule, Severity};
 
 /// One line of the list: the id, how grave it is here, why it exists.
 pub fn line(rule: &Rule, settings: &Settings) -> String {
@@ -19,9 +19,13 @@ pub fn explained(rule: &Rule, settings: &Settings) -> String {
         }
         (false, None) => format!(" (by default {})", word(rule.severity)),
     };
-    let fixed = if rule.fixed { "\nno setting can lower it" } else { "" };
+    let lowering = match rule.lowering {
+        Lowering::Never => "\nno setting can lower it",
+        Lowering::ForOneResource => "\nonly the settings of one resource can lower it",
+        Lowering::Anywhere => "",
+    };
     format!(
-        "{}: {}{changed}, about {}{fixed}\nwhy: {}\ndo:  {}\n",
+        "{}: {}{changed}, about {}{lowering}\nwhy: {}\ndo:  {}\n",
         rule.id,
         word(severity),
         about(rule.group),

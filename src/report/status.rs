@@ -1,100 +1,159 @@
-//! The table of `block-drbd status`.
+//! `block-drbd status` for people: what needs somebody, and one line a volume.
+//!
+//! What is in order is not said: a peer that is connected and UpToDate is only named with its role.
 
 use super::one_line;
-use crate::facts::{Claim, FlushProbe, Known, Resource, User, Volume};
-use anyhow::Result;
+use super::paint::Paint;
+use crate::facts::{
+    Connection, ConnectionState, DiskState, FlushProbe, Known, Record, Resource, ResourceStatus, Role, User,
+    Volume, VolumeStatus,
+};
+use crate::status::judge::{Judged, State, span};
+use std::fmt::Write;
 
-/// A resource with who uses it and what is recorded of it.
-pub struct Line {
-    /// The resource.
-    pub resource: Resource,
-    /// The guests that have one of its volumes.
-    pub users: Known<Vec<User>>,
-    /// What is recorded.
-    pub claim: Result<Option<Claim>>,
-    /// The last flush that was tried on each volume, in the volumes' order.
-    pub flushes: Vec<Known<Option<FlushProbe>>>,
-}
+const HEADING: [&str; 6] = ["RESOURCE", "ROLE", "DISK", "PEER", "FLUSHED", "USED BY"];
 
-/// One line a volume, under a heading; `now` in seconds since 1970.
-pub fn table(lines: &[Line], now: u64) -> String {
-    let mut text = row(["RESOURCE", "MINOR", "ROLE", "DISK", "PEER", "FLUSH", "USED BY"].map(String::from));
-    for line in lines {
-        for (volume, flush) in line.resource.volumes.iter().zip(&line.flushes) {
-            text += &row([
-                format!("{}/{}", line.resource.name, volume.number),
-                volume.minor.to_string(),
-                volume.role.to_string(),
-                volume.disk.to_string(),
-                peers(&line.resource),
-                flushed(flush, now),
-                used_by(line, volume),
-            ]);
-        }
+/// A line of the table, and whether it needs somebody.
+type Row = ([String; 6], bool);
+
+/// What needs somebody, the table, and what could not be found out; in colour on a terminal.
+pub fn text(judged: &Judged, terminal: bool) -> String {
+    let paint = Paint::new(terminal);
+    let mut text = String::new();
+    for need in &judged.needs {
+        let _ = writeln!(text, "{} {}", paint.bad("needs you:"), one_line(&need.message));
+        let _ = writeln!(text, "  do: {}", one_line(&need.remedy));
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text += &match judged.resources.is_empty() {
+        true => "DRBD has no resource up\n".into(),
+        false => table(judged, &paint),
+    };
+    for why in &judged.unknown {
+        let _ = writeln!(text, "{} {}", paint.doubtful("unknown:"), one_line(why));
     }
     text
 }
 
-/// Guests name themselves and peers are named in files: nothing of that may steer a terminal.
-fn row(cells: [String; 7]) -> String {
-    let [name, minor, role, disk, peers, flush, used_by] = cells.map(|cell| one_line(&cell));
-    format!("{name:<16} {minor:>6}  {role:<10} {disk:<13} {peers:<34} {flush:<22} {used_by}\n")
+fn table(judged: &Judged, paint: &Paint) -> String {
+    let now = judged.status.at;
+    let rows: Vec<Row> =
+        judged.resources.iter().flat_map(|(state, resource)| rows(*state, resource, now)).collect();
+    let heading = (HEADING.map(String::from), false);
+    let all = std::iter::once(&heading).chain(&rows);
+    let widths: Vec<usize> =
+        (0..6).map(|column| all.clone().map(|(cells, _)| cells[column].len()).max().unwrap_or(0)).collect();
+    let line = |(cells, urgent): &Row| {
+        let cells = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        let line = line.trim_end();
+        format!("{}\n", if *urgent { paint.bad(line) } else { line.to_string() })
+    };
+    all.map(line).collect()
 }
 
-/// How long the last flush took and how long ago that was, or why it did not work.
-fn flushed(flush: &Known<Option<FlushProbe>>, now: u64) -> String {
-    let probe = match flush {
-        Known::Is(Some(probe)) => probe,
-        Known::Is(None) => return "none".into(),
-        Known::Unknown(why) => return format!("unknown: {why}"),
+/// One a volume, or one for what has none. Guests name themselves and peers are named in files:
+/// nothing of that may steer a terminal.
+fn rows(state: State, status: &ResourceStatus, now: u64) -> Vec<Row> {
+    let row = |cells: [String; 6]| (cells.map(|cell| one_line(&cell)), state < State::Unknown);
+    let several = status.volumes.len() > 1;
+    let of_volume = |(volume, found): (&Volume, &VolumeStatus)| {
+        let number = if several { format!("/{}", volume.number) } else { String::new() };
+        row([
+            format!("{}{number}", status.name),
+            role(status, volume),
+            volume.disk.to_string(),
+            status.resource.as_ref().map(|resource| peers(resource, volume)).unwrap_or_default(),
+            flushed(&found.flush, now),
+            used_by(state, status, volume, found, now),
+        ])
     };
-    let ago = ago(now.checked_sub(probe.at));
-    match &probe.result {
-        Ok(micros) => format!("{}.{} ms, {ago}", micros / 1000, micros % 1000 / 100),
-        Err(why) => format!("failed: {why}, {ago}"),
+    let rows: Vec<Row> = status.volumes().map(of_volume).collect();
+    match (rows.is_empty(), &status.resource) {
+        (false, _) => rows,
+        (true, up) => {
+            let role = if up.is_some() { "no volume" } else { "not up" };
+            vec![row([&status.name, role, "-", "-", "-", "nobody"].map(String::from))]
+        }
     }
 }
 
-fn ago(seconds: Option<u64>) -> String {
-    match seconds {
-        None => "in the future".into(),
-        Some(seconds @ ..60) => format!("{seconds} s ago"),
-        Some(seconds @ ..3600) => format!("{} min ago", seconds / 60),
-        Some(seconds @ ..86_400) => format!("{} h ago", seconds / 3600),
-        Some(seconds) => format!("{} d ago", seconds / 86_400),
+fn role(status: &ResourceStatus, volume: &Volume) -> String {
+    match status.resource.as_ref().is_some_and(|resource| resource.suspended.any()) {
+        true => format!("{}, I/O frozen", volume.role),
+        false => volume.role.to_string(),
     }
 }
 
-fn peers(resource: &Resource) -> String {
-    let peer = |connection: &crate::facts::Connection| {
-        format!("{} {} {}", connection.peer, connection.state, connection.peer_role)
-    };
-    let peers: Vec<String> = resource.connections.iter().map(peer).collect();
+fn peers(resource: &Resource, volume: &Volume) -> String {
+    let peers: Vec<String> = resource.connections.iter().map(|connection| peer(connection, volume)).collect();
     if peers.is_empty() { "none".into() } else { peers.join(", ") }
 }
 
-fn used_by(line: &Line, volume: &Volume) -> String {
-    let users = match &line.users {
-        Known::Is(users) => users,
-        Known::Unknown(why) => return format!("unknown: {why}"),
+fn peer(connection: &Connection, volume: &Volume) -> String {
+    let Connection { peer: name, state, peer_role: role, .. } = connection;
+    if *state != ConnectionState::Connected {
+        return format!("{name} {state}");
+    }
+    let disk = connection.peer_volumes.iter().find(|peer| peer.number == volume.number);
+    match (role, disk.map(|peer| &peer.disk)) {
+        (_, Some(DiskState::UpToDate) | None) => format!("{name} {role}"),
+        (Role::Secondary, Some(disk)) => format!("{name} {disk}"),
+        (_, Some(disk)) => format!("{name} {role} {disk}"),
+    }
+}
+
+/// How long ago the last flush was tried, or that it did not work.
+fn flushed(flush: &Record<FlushProbe>, now: u64) -> String {
+    let probe = match flush {
+        Record::Is(Some(probe)) => probe,
+        Record::Is(None) => return "never".into(),
+        Record::Bad { .. } | Record::Unknown(_) => return "unknown".into(),
     };
-    let users: Vec<String> = users
-        .iter()
-        .filter(|user| user.minor == volume.minor && user.live)
-        .map(|user| match &user.guest {
-            Some(name) => format!("{name} (domain {})", user.domid),
-            None => format!("domain {}", user.domid),
-        })
-        .collect();
-    if !users.is_empty() {
-        return users.join(", ");
+    let ago = match now.checked_sub(probe.at) {
+        Some(seconds) => format!("{} ago", span(seconds)),
+        None => "in the future".into(),
+    };
+    match probe.result {
+        Ok(_) => ago,
+        Err(_) => format!("failed {ago}"),
     }
-    match &line.claim {
-        Err(error) => format!("unknown: {error:#}"),
-        Ok(Some(claim)) if claim.promoted.contains(&volume.minor) => "nobody: release pending".into(),
-        Ok(_) if volume.role == crate::facts::Role::Primary => "nobody that block-drbd knows of".into(),
-        Ok(_) => "nobody".into(),
+}
+
+fn used_by(state: State, status: &ResourceStatus, volume: &Volume, found: &VolumeStatus, now: u64) -> String {
+    let users: Vec<String> =
+        status.live().filter(|user| user.minor == volume.minor).map(|user| guest(status, user)).collect();
+    let in_dom0 = found.dom0.value().into_iter().flatten().map(|by| format!("this domain: {by}"));
+    let users: Vec<String> = users.into_iter().chain(in_dom0).collect();
+    let users = if users.is_empty() { "nobody".to_string() } else { users.join(", ") };
+    let since =
+        |since: Option<u64>| since.map(|seconds| format!(" for {}", span(seconds))).unwrap_or_default();
+    let pending = status.pending().contains(&volume.minor);
+    let users = match (state, &status.users) {
+        (_, Known::Unknown(_)) => "unknown".into(),
+        (State::Orphan, _) => format!("{users}: orphan"),
+        _ if pending => {
+            let since = since(status.claimed.and_then(|since| now.checked_sub(since)));
+            format!("{users}: release pending{since}")
+        }
+        _ => users,
+    };
+    match status.window.value() {
+        Some(window) => format!("{users}; window open{}", since(window.age(now))),
+        None => users,
     }
+}
+
+/// `vm (5, xvda)`, and what is unusual about it.
+fn guest(status: &ResourceStatus, user: &User) -> String {
+    let name = user.guest.as_deref().unwrap_or("domain");
+    let recorded = status.claim.value().is_some_and(|claim| claim.has(user.domid, user.devid));
+    let unrecorded = matches!(status.claim, Record::Is(_)) && !recorded;
+    let leaving = if user.leaving { ", leaving" } else { "" };
+    let unrecorded = if unrecorded { ", no record" } else { "" };
+    format!("{name} ({}, {}{leaving}{unrecorded})", user.domid, user.vdev())
 }
 
 #[cfg(test)]
@@ -105,17 +164,17 @@ mod tests {
     #[test]
     fn a_flush_is_told_with_its_age() {
         let device = PhysicalDevice { major: 147, minor: 1 };
-        let probe = |at, result| Known::Is(Some(FlushProbe { version: 1, device, at, result }));
+        let probe = |at, result| Record::Is(Some(FlushProbe { version: 1, device, at, result }));
         for (flush, told) in [
-            (probe(1_000_000, Ok(1234)), "1.2 ms, 0 s ago"),
-            (probe(999_941, Ok(999)), "0.9 ms, 59 s ago"),
-            (probe(999_940, Ok(5_000_000)), "5000.0 ms, 1 min ago"),
-            (probe(996_400, Ok(0)), "0.0 ms, 1 h ago"),
-            (probe(136_000, Ok(50)), "0.0 ms, 10 d ago"),
-            (probe(1_000_001, Ok(50)), "0.0 ms, in the future"),
-            (probe(999_800, Err("EIO".into())), "failed: EIO, 3 min ago"),
-            (Known::Is(None), "none"),
-            (Known::Unknown("why".into()), "unknown: why"),
+            (probe(1_000_000, Ok(1234)), "0 s ago"),
+            (probe(999_941, Ok(999)), "59 s ago"),
+            (probe(999_940, Ok(5_000_000)), "1 min ago"),
+            (probe(996_400, Ok(0)), "1 h ago"),
+            (probe(136_000, Ok(50)), "10 d ago"),
+            (probe(1_000_001, Ok(50)), "in the future"),
+            (probe(999_800, Err("EIO".into())), "failed 3 min ago"),
+            (Record::Is(None), "never"),
+            (Record::Unknown("why".into()), "unknown"),
         ] {
             assert_eq!(flushed(&flush, 1_000_000), told);
         }

@@ -1,14 +1,14 @@
 //! No activity log.
 
 use super::side::Side;
-use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse};
 
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "al-updates-off",
     group: Group::Durability,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "without the activity log DRBD cannot know what to resync after a crash, and its code for that case had bugs until 2026 (drbd 9 commits b6e6360ba, 1bf00ecfe); precautionary: the lab has not shown a loss, a full resync repairs it where DRBD asks for one",
     remedy: "set disk { al-updates yes; } and run: drbdadm adjust RESOURCE",
     check: Check::Side(check),

@@ -1,7 +1,7 @@
 //! What serves the disk must be this host's blkback: nothing else runs a script here.
 
 use super::disk_line::DiskLine;
-use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse};
 use crate::guest::{Access, BackendType, Format};
 
 /// The rule.
@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: "backend",
     group: Group::Configuration,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "only blkback in dom0 runs a hotplug script: qemu, blktap, CD drives, COLO and driver domains take a disk in other ways, which this program does not see",
     remedy: "leave backendtype=, backend=, format= and devtype= out of the disk line",
     check: Check::Disk(check),

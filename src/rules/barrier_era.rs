@@ -6,7 +6,7 @@
 //! drbd_req.c:1215). Nothing in `wo:`, `no-disk-barrier` or LVM changes that.
 
 use super::side::{FIRST_FLUSHES, Side};
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::Known;
 
 /// The rule.
@@ -14,7 +14,7 @@ pub const RULE: Rule = Rule {
     id: "barrier-era",
     group: Group::Durability,
     severity: Severity::Refuse,
-    fixed: true,
+    lowering: Lowering::Never,
     reason: "before Linux 2.6.37 blkback promises the guest barriers that DRBD answers with an error, and DRBD before 8.3.14 lets flushes vanish on later kernels: the guest loses its disk, or its data at the next power cut",
     remedy: "upgrade the kernel of dom0 to 3.10 or newer and DRBD to 8.4 or newer on both nodes",
     check: Check::Side(check),

@@ -1,7 +1,7 @@
 //! A disk line that leads to DRBD, and not through this program.
 
 use super::disk_line::DiskLine;
-use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse};
 use crate::guest::LeadsTo;
 
 /// The rule.
@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: "bypass",
     group: Group::Configuration,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "a disk line that names the DRBD device itself, or what is below it, is attached without any of these checks: nobody promotes or releases the resource, and nobody looks whether a flush means something",
     remedy: "write the disk line as vdev=xvda,access=rw,script=block-drbd,target=RESOURCE",
     check: Check::Disk(check),

@@ -7,7 +7,7 @@
 //! changes the only place that tells.
 
 use super::side::Side;
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::Known;
 use crate::facts::storage::{Device, WriteCache, stack, volatile_below};
 
@@ -16,7 +16,7 @@ pub const RULE: Rule = Rule {
     id: "cache-view",
     group: Group::Durability,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "a queue that claims write through over a cache that is not drops every flush with success: what the guest has flushed is gone at the next power cut (shown by the lab: flush-lost-cache-view)",
     remedy: "write \"write back\" into queue/write_cache of the device, and remove the udev rule that set it",
     check: Check::Side(check),

@@ -1,6 +1,6 @@
 //! Checksums over pages that a guest may still change.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse};
 use crate::facts::{Facts, Known};
 
 /// The rule.
@@ -8,7 +8,7 @@ pub const RULE: Rule = Rule {
     id: "data-integrity-alg",
     group: Group::Durability,
     severity: Severity::Warn,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "a guest may change a page while it is being written, which DRBD then takes for damage on the wire: the connection drops and resyncs again and again; precautionary: it loses redundancy, not data",
     remedy: "remove data-integrity-alg from net { } on both nodes and run: drbdadm adjust RESOURCE",
     check: Check::Volume(check),

@@ -1,14 +1,14 @@
 //! A disk whose requests are given up while it may still be working on them.
 
 use super::side::Side;
-use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse};
 
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "disk-timeout",
     group: Group::Durability,
     severity: Severity::Warn,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "with disk-timeout a request is completed while the disk may still read or write the guest's memory, and its late end panics the host (drbd_worker.c:197-248); precautionary: the lab has not shown it",
     remedy: "set disk { disk-timeout 0; } and run: drbdadm adjust RESOURCE",
     check: Check::Side(check),

@@ -1,14 +1,14 @@
 //! A volume without a disk here, or without one on the peer.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse};
-use crate::facts::{ConnectionState, DiskState, Facts};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse};
+use crate::facts::{DiskState, Facts};
 
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "diskless",
     group: Group::Durability,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "a diskless Primary answers a flush at once and does nothing: what the guest has flushed is in the peer's cache only (shown by the lab: flush-lost-diskless)",
     remedy: "see to the disk below the volume, then run: drbdadm attach RESOURCE",
     check: Check::Volume(check),
@@ -26,10 +26,8 @@ fn check(facts: &Facts) -> Judgement {
         );
     }
     let without_disk = resource.connections.iter().find(|connection| {
-        let here = |volume: &&crate::facts::PeerVolume| volume.number == number;
-        let volume = connection.peer_volumes.iter().find(here);
-        connection.state == ConnectionState::Connected
-            && volume.is_some_and(|volume| volume.disk == DiskState::Diskless)
+        let volume = connection.peer_volume(number);
+        connection.is_connected() && volume.is_some_and(|volume| volume.disk == DiskState::Diskless)
     });
     match without_disk {
         None => Judgement::Pass,

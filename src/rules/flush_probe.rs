@@ -4,7 +4,7 @@
 //! refuses when it fails: that is a step, because only a Primary can be opened.
 //! This rule tells what the last trial said, to those who only ask.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::{Facts, Known};
 
 /// The rule.
@@ -12,7 +12,7 @@ pub const RULE: Rule = Rule {
     id: "flush-probe",
     group: Group::Durability,
     severity: Severity::Refuse,
-    fixed: true,
+    lowering: Lowering::Never,
     reason: "a device that fails a flush before the guest has it fails the guest's too; precautionary: no lost data is needed to refuse what says by itself that it does not flush",
     remedy: "see what dmesg says of the disk below, then start the guest again, which tries anew",
     check: Check::Volume(check),

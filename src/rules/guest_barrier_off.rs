@@ -1,6 +1,6 @@
 //! A guest that is told not to flush.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::Known;
 use crate::guest::GuestFacts;
 
@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: "guest-barrier-off",
     group: Group::Configuration,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "a guest without barriers never flushes: the error of an old backend is gone from its log, and at the next power cut so is its data, on every disk whose cache is volatile",
     remedy: "remove the option, and mend what made it seem necessary: block-drbd check tells",
     check: Check::Guest(check),

@@ -1,6 +1,6 @@
 //! A device mapper, md or LVM device on top of the volume writes to it too.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::{Facts, Known};
 
 /// The rule.
@@ -8,7 +8,7 @@ pub const RULE: Rule = Rule {
     id: "held",
     group: Group::Use,
     severity: Severity::Refuse,
-    fixed: true,
+    lowering: Lowering::Never,
     reason: "a device stacked on the volume in this domain can write to it behind the guest's back",
     remedy: "take the stacked device down, and keep LVM away from DRBD devices with global_filter",
     check: Check::Volume(check),

@@ -1,7 +1,7 @@
 //! Xens whose HVM guests see a script's disk only through their PV drivers.
 
 use super::disk_line::DiskLine;
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::Known;
 use crate::guest::GuestKind;
 
@@ -10,7 +10,7 @@ pub const RULE: Rule = Rule {
     id: "hvm-era",
     group: Group::Configuration,
     severity: Severity::Warn,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "before Xen 4.7 qemu is not told the device that a script provides (libxl commits 982e4ef9ec, fa88ffe2b4): an HVM guest cannot boot from it",
     remedy: "use Xen 4.7 or newer, or boot the guest as PV or PVH",
     check: Check::Disk(check),

@@ -1,7 +1,7 @@
 //! A guest that moves in while the peer still has its disks: two Primaries for a moment, so
 //! everything that makes the moment harmless must hold.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse, refuse_for_now, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, refuse_for_now, unknown};
 use crate::facts::{Connection, ConnectionState, DiskState, Facts, Known, Protocol, Resource, Role};
 
 /// The rule.
@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: "incoming",
     group: Group::Replication,
     severity: Severity::Refuse,
-    fixed: true,
+    lowering: Lowering::Never,
     reason: "during a live migration both nodes are Primary for a moment: without a connection, equal disks and protocol C what the source has written is not what the destination reads",
     remedy: "connect the resource, let the resync finish, use protocol C, then migrate again: the guest goes on where it is",
     check: Check::Volume(check),
@@ -17,8 +17,11 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts) -> Judgement {
     let Some(Some(resource)) = facts.resource.value() else { return Judgement::Pass };
+    if !facts.moves_in() {
+        return Judgement::Pass;
+    }
     let peer = resource.connections.iter().find(|connection| connection.peer_role == Role::Primary);
-    let (Some(peer), true) = (peer, facts.moves_in()) else { return Judgement::Pass };
+    let Some(peer) = peer else { return out_of_sight(facts, resource) };
     let vm = facts.backend.value().and_then(|backend| backend.as_ref()?.vm.as_ref());
     let name = &resource.name;
     match (vm, &facts.window) {
@@ -32,6 +35,17 @@ fn check(facts: &Facts) -> Judgement {
             format!("see what that is with: block-drbd status; then run: block-drbd release {name}"),
         ),
         _ => obstacle(resource, peer),
+    }
+}
+
+/// The node that the guest comes from has its disks, unless that is this one: where a peer cannot be
+/// seen it is the one, and what it has written since is not here.
+fn out_of_sight(facts: &Facts, resource: &Resource) -> Judgement {
+    let mut users = facts.users.value().into_iter().flatten();
+    let lost = resource.connections.iter().find(|connection| !connection.is_connected());
+    match lost {
+        Some(peer) if !users.any(|user| user.live && user.same_guest) => obstacle(resource, peer),
+        _ => Judgement::Pass,
     }
 }
 

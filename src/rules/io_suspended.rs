@@ -1,7 +1,7 @@
 //! Frozen I/O: the guest's first read would never return, and neither would
 //! the close of its device.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse};
 use crate::facts::Facts;
 
 /// The rule.
@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: "io-suspended",
     group: Group::Replication,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "a guest on a resource whose I/O is frozen hangs at its first read and cannot be taken down",
     remedy: "find out why it is frozen with: drbdadm status RESOURCE",
     check: Check::Volume(check),

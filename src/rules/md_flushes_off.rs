@@ -1,7 +1,7 @@
 //! Meta data that is written without a flush.
 
 use super::side::{Loss, Side};
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::Known;
 
 /// The rule.
@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: "md-flushes-off",
     group: Group::Durability,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "with md-flushes no a power cut takes the activity log with it: the resync afterwards misses blocks and the nodes differ from then on (shown by the lab: flush-lost-md-flushes-off)",
     remedy: "set disk { md-flushes yes; } and run: drbdadm adjust RESOURCE; or, where the cache survives a power cut, say so with [[non-volatile]]",
     check: Check::Side(check),

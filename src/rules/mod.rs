@@ -23,15 +23,18 @@ pub mod incoming;
 mod io_suspended;
 mod md_flushes_off;
 mod mounted;
+mod no_quorum;
 mod on_io_error;
 mod on_no_data;
 mod other_guest;
 mod peer_durability_unknown;
 mod peer_primary;
+mod peer_unfenced;
 mod protocol;
 mod pygrub_era;
 mod resource_name;
 mod resource_unknown;
+mod resync_target;
 mod script;
 mod sendpage;
 mod shared_between_configs;
@@ -40,7 +43,7 @@ mod standalone;
 mod swap;
 mod target_options;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod two_primaries;
 mod unreplicated_disk;
 mod verdict;
@@ -65,8 +68,8 @@ pub struct Rule {
     pub group: Group,
     /// How grave it is, unless the settings say otherwise.
     pub severity: Severity,
-    /// Whether no setting can lower it: what it refuses destroys data for certain.
-    pub fixed: bool,
+    /// Which settings can make it less grave.
+    pub lowering: Lowering,
     /// Why it exists, in one sentence.
     pub reason: &'static str,
     /// What to do when it fires, in general.
@@ -87,6 +90,17 @@ pub enum Group {
     Durability,
     /// The guest's configuration goes through this gate at all.
     Configuration,
+}
+
+/// Which settings can make a rule less grave than it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lowering {
+    /// None: what it refuses destroys data for certain.
+    Never,
+    /// Only those of one resource: each is a risk of its own, to be taken with open eyes.
+    ForOneResource,
+    /// Those of one resource, and those for all.
+    Anywhere,
 }
 
 /// How grave a finding is.
@@ -139,12 +153,23 @@ pub struct Found {
     pub device: Option<String>,
     /// Whether it could not be found out, rather than being known to be wrong.
     pub unknown: bool,
-    /// Whether it may pass by itself within seconds, so that waiting is worth it.
+    /// Whether it may pass by itself, so that waiting is worth it.
     #[serde(skip)]
-    pub heals: bool,
+    pub heals: Heals,
     /// How grave this case can be at most, whatever the rule's severity.
     #[serde(skip)]
     pub at_most: Severity,
+}
+
+/// Whether something passes by itself, and how patiently to wait for that. The later, the longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Heals {
+    /// It does not.
+    Never,
+    /// Within seconds: somebody is just closing or demoting it.
+    Soon,
+    /// When the peer is reached, which may just be booting, or has sent what is missing here.
+    Connecting,
 }
 
 /// Every rule; a rule may rely on those before it.
@@ -156,7 +181,10 @@ pub const ALL: &[Rule] = &[
     incoming::RULE,
     two_primaries::RULE,
     disk_state::RULE,
+    resync_target::RULE,
+    no_quorum::RULE,
     standalone::RULE,
+    peer_unfenced::RULE,
     io_suspended::RULE,
     mounted::RULE,
     swap::RULE,
@@ -213,7 +241,7 @@ impl Judgement {
 }
 
 fn found(message: String, remedy: String) -> Found {
-    Found { message, remedy, device: None, unknown: false, heals: false, at_most: Severity::Refuse }
+    Found { message, remedy, device: None, unknown: false, heals: Heals::Never, at_most: Severity::Refuse }
 }
 
 /// A finding of what is known to be wrong.
@@ -221,9 +249,14 @@ fn refuse(message: String, remedy: String) -> Judgement {
     Judgement::Found(found(message, remedy))
 }
 
-/// A finding of what may pass by itself.
+/// A finding of what may pass by itself within seconds.
 fn refuse_for_now(message: String, remedy: String) -> Judgement {
-    Judgement::Found(Found { heals: true, ..found(message, remedy) })
+    Judgement::Found(Found { heals: Heals::Soon, ..found(message, remedy) })
+}
+
+/// A finding of what may pass when the peer is reached.
+fn refuse_while_connecting(message: String, remedy: String) -> Judgement {
+    Judgement::Found(Found { heals: Heals::Connecting, ..found(message, remedy) })
 }
 
 /// A finding of what could not be found out.

@@ -1,6 +1,6 @@
 //! A file system that two kernels write is destroyed.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::{Facts, Known};
 
 /// The rule.
@@ -8,7 +8,7 @@ pub const RULE: Rule = Rule {
     id: "mounted",
     group: Group::Use,
     severity: Severity::Refuse,
-    fixed: true,
+    lowering: Lowering::Never,
     reason: "a device that is mounted in this domain has a writer already",
     remedy: "run: umount on the mount point",
     check: Check::Volume(check),

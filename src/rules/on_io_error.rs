@@ -1,7 +1,7 @@
 //! What the guest is told when a disk fails.
 
 use super::side::Side;
-use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse};
 use crate::facts::OnIoError;
 
 /// The rule.
@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: "on-io-error",
     group: Group::Durability,
     severity: Severity::Warn,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "with on-io-error pass_on a failing disk stays in use and, without a good copy on the peer, its errors reach the guest, which remounts read-only; with detach the peer's copy serves it; precautionary: it is a matter of availability",
     remedy: "set disk { on-io-error detach; } and run: drbdadm adjust RESOURCE",
     check: Check::Side(check),

@@ -1,6 +1,6 @@
 //! What the guest sees when no copy of its data can be reached.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse};
 use crate::facts::{Facts, Known, OnNoData};
 
 /// The rule.
@@ -8,7 +8,7 @@ pub const RULE: Rule = Rule {
     id: "on-no-data",
     group: Group::Durability,
     severity: Severity::Info,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "with on-no-data-accessible suspend-io a guest without data freezes instead of seeing errors, and its disk cannot be released until the data is back",
     remedy: "nothing, where that is wanted; else set options { on-no-data-accessible io-error; } and run: drbdadm adjust RESOURCE",
     check: Check::Volume(check),

@@ -1,6 +1,6 @@
 //! Another guest of this host has the volume.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse, refuse_for_now, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, refuse_for_now, unknown};
 use crate::facts::{Facts, Known, User};
 
 /// The rule.
@@ -8,7 +8,7 @@ pub const RULE: Rule = Rule {
     id: "other-guest",
     group: Group::Use,
     severity: Severity::Refuse,
-    fixed: true,
+    lowering: Lowering::Never,
     reason: "two guests on one volume destroy each other's data; Xen's own check for it does nothing in Xen 4.7 to 4.16",
     remedy: "shut the other guest down, or give this guest another resource",
     check: Check::Volume(check),

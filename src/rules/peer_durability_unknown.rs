@@ -1,14 +1,14 @@
 //! What the peer does to a flush is not known.
 
 use super::side::Peer;
-use super::{Check, Group, Judgement, Rule, Severity, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, unknown};
 
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "peer-durability-unknown",
     group: Group::Durability,
     severity: Severity::Warn,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "the roles swap: a node that cannot be asked may be the one that loses what the guest has flushed, and DRBD does not tell one node how the other treats its disk",
     remedy: "set [peers.NAME] command in /etc/xen/block-drbd.toml and run: block-drbd check RESOURCE; with strict = true it refuses",
     check: Check::Peer(check),

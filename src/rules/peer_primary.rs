@@ -1,6 +1,6 @@
 //! The peer is Primary: two hosts would write the same blocks.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse_for_now};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse_for_now};
 use crate::facts::{Facts, Role};
 
 /// The rule.
@@ -8,7 +8,7 @@ pub const RULE: Rule = Rule {
     id: "peer-primary",
     group: Group::Replication,
     severity: Severity::Refuse,
-    fixed: true,
+    lowering: Lowering::Never,
     reason: "a resource that is Primary on another node is in use there, and a second writer destroys the data",
     remedy: "shut down the guest on the other node, or if there is none run there: drbdadm secondary RESOURCE",
     check: Check::Volume(check),

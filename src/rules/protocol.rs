@@ -1,6 +1,6 @@
 //! Replication that acknowledges before the peer's disk has the data.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::{ConnectionState, Facts, Known, Protocol};
 
 /// The rule.
@@ -8,7 +8,7 @@ pub const RULE: Rule = Rule {
     id: "protocol",
     group: Group::Durability,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "with protocol A or B a write is acknowledged before the peer has it on its disk: after a failover what the guest has flushed may be missing (shown by the lab for A: flush-lost-protocol)",
     remedy: "set net { protocol C; } on both nodes and run: drbdadm adjust RESOURCE",
     check: Check::Volume(check),

@@ -1,7 +1,7 @@
 //! Xens whose boot loader cannot read a script's disk.
 
 use super::disk_line::DiskLine;
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::Known;
 
 /// The rule.
@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: "pygrub-era",
     group: Group::Configuration,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "before Xen 4.6 a boot loader is handed the name of the resource in place of a device (libxl 4.6: libxl.c:3122): it finds nothing to boot, and the guest does not start",
     remedy: "use Xen 4.6 or newer, or name kernel= and ramdisk= in place of bootloader=",
     check: Check::Disk(check),

@@ -1,7 +1,7 @@
 //! The name comes from a domain configuration, perhaps of somebody who may not
 //! touch any other resource; it ends up in messages, paths and requests.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::{Facts, Known};
 
 /// The rule.
@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: "resource-name",
     group: Group::Use,
     severity: Severity::Refuse,
-    fixed: true,
+    lowering: Lowering::Never,
     reason: "the disk line must name one resource and nothing that means more than that",
     remedy: "write script=block-drbd,target=RESOURCE or target=RESOURCE/VOLUME, with target= last, in the disk line",
     check: Check::Volume(check),

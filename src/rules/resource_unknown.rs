@@ -1,6 +1,6 @@
 //! A resource that is configured in a file but not brought up has no device.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::{Facts, Known};
 
 /// The rule.
@@ -8,7 +8,7 @@ pub const RULE: Rule = Rule {
     id: "resource-unknown",
     group: Group::Use,
     severity: Severity::Refuse,
-    fixed: true,
+    lowering: Lowering::Never,
     reason: "DRBD's kernel module must know the resource: the file alone gives no device",
     remedy: "run: drbdadm up RESOURCE",
     check: Check::Volume(check),

@@ -1,7 +1,7 @@
 //! The script that Xen will call must be this program, and Xen must call it.
 
 use super::disk_line::DiskLine;
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::Known;
 use crate::guest::{GuestFacts, Script};
 
@@ -10,7 +10,7 @@ pub const RULE: Rule = Rule {
     id: "script",
     group: Group::Configuration,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "what stands at /etc/xen/scripts/block-drbd decides what is checked: drbd-utils' shell script of that name promotes first and checks later, and Xen 4.2 to 4.5 calls none where xl.conf says so",
     remedy: "run make install of block-drbd, which diverts drbd-utils' script, and leave run_hotplug_scripts out of /etc/xen/xl.conf",
     check: Check::Guest(check),

@@ -1,7 +1,7 @@
 //! Sending a guest's pages without copying them.
 
 use super::side::Side;
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::Known;
 
 /// The rule.
@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: "sendpage",
     group: Group::Durability,
     severity: Severity::Warn,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "without disable_sendpage the network may still refer to a guest's page that blkback has unmapped, which has crashed hosts; precautionary: newer blkbacks wait for such pages, and the lab has not shown it",
     remedy: "put \"options drbd disable_sendpage=1\" into /etc/modprobe.d/drbd.conf and run: echo Y > /sys/module/drbd/parameters/disable_sendpage",
     check: Check::Side(check),

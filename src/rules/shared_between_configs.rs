@@ -1,6 +1,6 @@
 //! Two configurations on one resource.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse};
 use crate::guest::GuestFacts;
 
 /// The rule.
@@ -8,7 +8,7 @@ pub const RULE: Rule = Rule {
     id: "shared-between-configs",
     group: Group::Configuration,
     severity: Severity::Warn,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "of two guests on one resource only one can ever run, and somebody will try to start the other",
     remedy: "give each guest a resource of its own, or remove the old configuration",
     check: Check::Guest(check),

@@ -1,7 +1,10 @@
 //! StandAlone means that this node has stopped trying to reach its peer: after a
 //! split brain, or because somebody said so. Nothing replicates.
+//!
+//! A split brain has no rule of its own, because DRBD tells it to its handler and
+//! to the kernel log, and to nobody who asks later.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse};
 use crate::facts::{ConnectionState, Facts};
 
 /// The rule.
@@ -9,7 +12,7 @@ pub const RULE: Rule = Rule {
     id: "standalone",
     group: Group::Replication,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "a StandAlone resource replicates nothing, and what is written to it splits the data from the peer's",
     remedy: "look for a split brain with dmesg; when there is none run: drbdadm connect RESOURCE",
     check: Check::Volume(check),

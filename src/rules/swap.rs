@@ -1,6 +1,6 @@
 //! Swap space of this domain is not a disk for a guest.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::{Facts, Known};
 
 /// The rule.
@@ -8,7 +8,7 @@ pub const RULE: Rule = Rule {
     id: "swap",
     group: Group::Use,
     severity: Severity::Refuse,
-    fixed: true,
+    lowering: Lowering::Never,
     reason: "a device that this domain swaps to has a writer already",
     remedy: "run: swapoff on the device",
     check: Check::Volume(check),

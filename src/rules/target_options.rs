@@ -1,7 +1,7 @@
 //! `target=` takes the rest of the disk line, whatever stands there.
 
 use super::disk_line::DiskLine;
-use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse};
 use crate::guest::LeadsTo;
 
 /// The rule.
@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: "target-options",
     group: Group::Configuration,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "target= swallows every word after it (xl-disk-configuration(5)): the resource gets a name that does not exist, and the options are not set",
     remedy: "write target= last in the disk line, with the name of one resource, or RESOURCE/VOLUME",
     check: Check::Disk(check),

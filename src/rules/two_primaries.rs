@@ -1,6 +1,6 @@
 //! Two Primaries are allowed all the time: DRBD itself would not stop a second writer.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse};
 use crate::facts::{Facts, Known};
 
 /// The rule.
@@ -8,7 +8,7 @@ pub const RULE: Rule = Rule {
     id: "two-primaries",
     group: Group::Replication,
     severity: Severity::Warn,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "where two Primaries are allowed all the time, DRBD lets a second host write as soon as anything but block-drbd promotes there; a live migration does not need it, block-drbd opens the window for it and closes it",
     remedy: "take allow-two-primaries out of drbd.conf on both nodes, then run there: drbdadm adjust RESOURCE",
     check: Check::Volume(check),

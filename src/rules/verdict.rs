@@ -2,7 +2,7 @@
 
 use super::disk_line::DiskLine;
 use super::side::{Peer, Side};
-use super::{ALL, Check, Found, Judgement, Rule, Severity};
+use super::{ALL, Check, Found, Heals, Judgement, Rule, Severity};
 use crate::config::Settings;
 use crate::facts::Facts;
 use crate::guest::GuestFacts;
@@ -111,8 +111,8 @@ impl Verdict {
         !self.allows() && self.refusals().all(|finding| finding.found.unknown)
     }
 
-    /// Whether everything that stands against it may pass by itself.
-    pub fn heals(&self) -> bool {
-        !self.allows() && self.refusals().all(|finding| finding.found.heals)
+    /// How patiently to wait until everything that stands against it has passed by itself.
+    pub fn heals(&self) -> Heals {
+        self.refusals().map(|finding| finding.found.heals).min().unwrap_or(Heals::Never)
     }
 }

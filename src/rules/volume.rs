@@ -1,6 +1,6 @@
 //! A resource may have several volumes, each a disk of its own.
 
-use super::{Check, Group, Judgement, Rule, Severity, refuse};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse};
 use crate::facts::Facts;
 
 /// The rule.
@@ -8,7 +8,7 @@ pub const RULE: Rule = Rule {
     id: "volume",
     group: Group::Use,
     severity: Severity::Refuse,
-    fixed: true,
+    lowering: Lowering::Never,
     reason: "one disk of a guest is one volume: which one must be certain",
     remedy: "name the volume in the disk line: target=RESOURCE/VOLUME",
     check: Check::Volume(check),

@@ -1,7 +1,7 @@
 //! A node that was told to flush and no longer does, because a flush failed.
 
 use super::side::Side;
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::{Known, WriteOrdering};
 
 /// The rule.
@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: "write-order-downgraded",
     group: Group::Durability,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "DRBD falls from flush to drain, until the disk is attached anew, when one flush of it fails (drbd_receiver.c, drbd_bump_write_ordering): the disk below does not flush, and the next flush of a guest may detach it (shown by the lab: flush-lost-write-order-downgraded)",
     remedy: "look for FLUSH FAILED in dmesg, mend or replace the disk, then run: drbdadm detach RESOURCE && drbdadm attach RESOURCE",
     check: Check::Side(check),

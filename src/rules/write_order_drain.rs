@@ -1,7 +1,7 @@
 //! A node that does not flush its disk when it receives.
 
 use super::side::{Loss, Side};
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::{Known, WriteOrdering};
 
 /// The rule.
@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: "write-order-drain",
     group: Group::Durability,
     severity: Severity::Refuse,
-    fixed: false,
+    lowering: Lowering::Anywhere,
     reason: "a node with disk-flushes no acknowledges what may be only in its disk's volatile cache: when it loses power, what the guest has flushed is gone there and DRBD does not know (shown by the lab: flush-lost-write-order-drain)",
     remedy: "set disk { disk-flushes yes; } and run: drbdadm adjust RESOURCE; or, where the cache survives a power cut, say so with [[non-volatile]]",
     check: Check::Side(check),

@@ -1,7 +1,7 @@
 //! A node that orders received writes by nothing.
 
 use super::side::Side;
-use super::{Check, Group, Judgement, Rule, Severity, refuse, unknown};
+use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, unknown};
 use crate::facts::{Known, WriteOrdering};
 
 /// The rule.
@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: "write-order-none",
     group: Group::Durability,
     severity: Severity::Refuse,
-    fixed: true,
+    lowering: Lowering::Never,
     reason: "a node with write-ordering none acknowledges what it received without waiting or flushing: when it loses power, what the guest has flushed is gone there and DRBD does not know (shown by the lab: flush-lost-write-order-none)",
     remedy: "set disk { disk-flushes yes; disk-drain yes; } and run: drbdadm adjust RESOURCE",
     check: Check::Side(check),

@@ -64,6 +64,7 @@ pub const ALL: &[Scenario] = &[
     ours("refused-peer-primary", &["r3"], s::refused_peer_primary::run),
     ours("refused-disk-inconsistent", &["r4"], s::refused_disk_inconsistent::run),
     ours("device-held", &["r5"], s::device_held::run),
+    extra(ours("degraded-reboot", &["r2"], s::degraded_reboot::run)),
     ours("failed-add-rolls-back", &["r6"], s::failed_add_rolls_back::run),
     ours("kill-add", &["r1"], s::kill_add::run),
     lab("xenstore-conformance", &[], s::xenstore_conformance::run),

@@ -42,6 +42,8 @@ pub struct Model {
     pub faults: HashMap<u8, Fault>,
     /// The family's version instead of 1.
     pub version: Option<u32>,
+    /// How often the volumes have been listed.
+    pub listed: usize,
     log: Vec<Asked>,
 }
 
@@ -54,6 +56,10 @@ pub struct Resource {
     pub suspended: [bool; 3],
     pub protocol: u32,
     pub two_primaries: bool,
+    /// The policy of its disks (DISK_CONF): 0 dont-care, 1 resource-only, 2 resource-and-stonith.
+    pub fencing: u32,
+    /// Whether its fence-peer handler keeps the peer from being promoted.
+    pub fences: bool,
     pub volumes: Vec<Volume>,
 }
 
@@ -68,6 +74,9 @@ pub struct Volume {
     /// 0 also means: no DISK_CONF.
     pub disk: u32,
     pub peer_disk: u32,
+    /// uuids[UI_CURRENT] and uuids[UI_BITMAP] of the meta data.
+    pub current_uuid: u64,
+    pub bitmap_uuid: u64,
     pub backing: String,
     /// Flags of DISK_CONF by their numbers (drbd_genl.h) that differ from the captured ones.
     pub flags: HashMap<u16, bool>,
@@ -119,6 +128,8 @@ impl Resource {
             conn: 10,
             disk: 8,
             peer_disk: 8,
+            current_uuid: 0x215c_47a0_b39c_a630,
+            bitmap_uuid: 0,
             backing: "/dev/vda".into(),
             flags: HashMap::new(),
             open: false,
@@ -129,6 +140,8 @@ impl Resource {
             suspended: [false; 3],
             protocol: 3,
             two_primaries: false,
+            fencing: 0,
+            fences: false,
             volumes: minors.iter().enumerate().map(volume).collect(),
         }
     }
@@ -141,7 +154,7 @@ impl Volume {
     }
 
     /// What the kernel answers to a role change.
-    fn verdict(&self, primary: bool, two_primaries: bool) -> i32 {
+    fn verdict(&self, primary: bool, two_primaries: bool, fencing: u32) -> i32 {
         let data = self.disk == 8 || (self.conn >= 10 && self.peer_disk == 8);
         match primary {
             true if self.role == 1 => 2,
@@ -149,8 +162,46 @@ impl Volume {
             false if self.open => -12,
             true if self.peer_role == 1 && !two_primaries => -1,
             true if !data => -2,
+            true if fencing > 0 && self.conn < 10 && self.peer_disk >= 6 => -7,
             _ => 1,
         }
+    }
+
+    /// What drbd_set_role does to the generations once the role has changed.
+    pub fn became(&mut self, primary: bool) {
+        self.role = if primary { 1 } else { 2 };
+        match primary {
+            false => self.current_uuid &= !1,
+            true => {
+                if self.conn < 10 || self.peer_disk <= 2 {
+                    self.forks();
+                }
+                self.current_uuid |= 1;
+            }
+        }
+    }
+
+    /// drbd_uuid_new_current, where the peer has everything so far.
+    fn forks(&mut self) {
+        if self.bitmap_uuid == 0 {
+            self.bitmap_uuid = self.current_uuid;
+            self.current_uuid = self.current_uuid.rotate_left(13) & !1 | u64::from(self.role == 1);
+        }
+    }
+
+    /// The link is cut: the peer is unknown, and tried again (after_state_ch: what a Primary
+    /// writes from here on is a new generation).
+    pub fn lose_peer(&mut self) {
+        (self.conn, self.peer_role, self.peer_disk) = (8, 0, 6);
+        if self.role == 1 {
+            self.forks();
+        }
+    }
+
+    /// The peer is back, and has been sent what it lacked.
+    pub fn meet_peer(&mut self) {
+        (self.conn, self.peer_role, self.peer_disk) = (10, 2, 8);
+        self.bitmap_uuid = 0;
     }
 }
 
@@ -328,7 +379,8 @@ impl Model {
         answers
     }
 
-    fn statuses(&self, request: &Request) -> Vec<Vec<u8>> {
+    fn statuses(&mut self, request: &Request) -> Vec<Vec<u8>> {
+        self.listed += 1;
         let name = context_name(request.body);
         let wanted = |resource: &&Resource| name.as_ref().is_none_or(|name| *name == resource.name);
         let resources: Vec<_> = self.resources.iter().filter(wanted).collect();
@@ -389,12 +441,21 @@ impl Model {
         if named && Some(resource.name.as_str()) != name {
             return (162, Some("minor exists in different resource"));
         }
-        let two_primaries = resource.two_primaries;
+        let (two_primaries, fencing, fences) = (resource.two_primaries, resource.fencing, resource.fences);
         let mut volumes = resource.volumes.iter_mut();
         let volume = volumes.find(|volume| volume.minor == minor).unwrap();
-        let code = volume.verdict(primary, two_primaries);
+        let mut code = volume.verdict(primary, two_primaries, fencing);
+        // conn_try_outdate_peer; without a policy it succeeds, whatever the peer does.
+        if code == -2 && volume.disk == 7 && volume.conn < 10 && (fencing == 0 || fences) {
+            volume.disk = 8;
+            code = volume.verdict(primary, two_primaries, fencing);
+        }
+        if code == -7 && fences {
+            volume.peer_disk = 5;
+            code = volume.verdict(primary, two_primaries, fencing);
+        }
         if code == 1 {
-            volume.role = if primary { 1 } else { 2 };
+            volume.became(primary);
         }
         (code, None)
     }

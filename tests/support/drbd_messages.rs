@@ -177,12 +177,17 @@ fn status(sequence: u32, resource: &Resource, volume: &Volume) -> Vec<u8> {
             (2, 3 | 4) if volume.conn == 0 => Put::Drop,
             (2, 4) => Put::Value(peer_address(resource)),
             (3, 1 | 2) => text(&volume.backing),
+            (3, 7) => number(resource.fencing),
             (3, kind) if volume.flags.contains_key(&kind) => flag(volume.flags[&kind]),
             (5, 6) => number(resource.protocol),
             (5, 24) => flag(resource.two_primaries),
             (8, 2) => number(volume.word()),
             // What only an attached disk has.
             (8, 7..=10) if volume.disk == 0 => Put::Drop,
+            (8, 7) => {
+                let uuids = [volume.current_uuid, volume.bitmap_uuid, 0, 0];
+                Put::Value(uuids.map(u64::to_ne_bytes).concat())
+            }
             _ => Put::Keep,
         }
     });

@@ -40,6 +40,7 @@ impl Machine {
         machine.file("proc/sys/kernel/hostname", "a\n");
         machine.file("proc/sys/kernel/osrelease", "6.1.0-53-amd64\n");
         machine.file("sys/module/drbd/parameters/disable_sendpage", "Y\n");
+        fs::create_dir_all(machine.path("run/block-drbd")).unwrap();
         machine.disk("vda", "");
         machine.disk(&format!("drbd{}", machine.device.minor), "vda");
         machine.node();

@@ -3,7 +3,8 @@
 #![allow(dead_code, clippy::disallowed_methods, clippy::unwrap_used)]
 
 use crate::sysfs::Sysfs;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// The hosts of a scenario; the first is the one that is asked.
@@ -71,7 +72,12 @@ fn copy(from: &Path, to: &Path) {
         let target = to.join(entry.file_name());
         match entry.file_type().unwrap() {
             kind if kind.is_dir() => copy(&entry.path(), &target),
-            _ => drop(fs::copy(entry.path(), target).unwrap()),
+            _ => {
+                fs::copy(entry.path(), &target).unwrap();
+                // Whatever the umask was when the tests were checked out.
+                let mode = fs::metadata(&target).unwrap().permissions().mode();
+                fs::set_permissions(target, Permissions::from_mode(mode & !0o022)).unwrap();
+            }
         }
     }
 }

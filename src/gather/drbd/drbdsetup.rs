@@ -4,6 +4,7 @@
 //! default (all of them with --show-defaults). Keys that are not needed may be
 //! missing or new.
 
+use super::NO_DISK;
 use crate::facts::{
     Connection, DiskOptions, DiskState, Fencing, Known, OnIoError, OnNoData, PeerVolume, Protocol, Resource,
     Role, Source, Suspended, Volume, WriteOrdering,
@@ -53,6 +54,7 @@ struct Device {
     volume: u32,
     minor: u32,
     disk_state: Text,
+    quorum: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -158,6 +160,7 @@ fn resource(status: &Status, show: &Shown<Show>) -> Result<Resource> {
         suspended: suspended(status),
         write_ordering: write_ordering(status).into(),
         on_no_data: read(show, |show| choice(&show.options, "on-no-data-accessible", OnNoData::IoError)),
+        needs_quorum: read(show, |show| needs_quorum(&show.options, 1 + status.connections.len())),
         volumes: volumes.collect::<Result<_>>()?,
         connections: connections.collect::<Result<_>>()?,
     })
@@ -211,11 +214,29 @@ fn volume(device: &Device, role: &Role, shown: &Shown<ShowVolume>) -> Result<Vol
         backing_device,
         options: match attached {
             true => read(shown, disk_options),
-            false => Known::Unknown("no disk is attached".into()),
+            false => Known::Unknown(NO_DISK.into()),
         },
         data: not_looked_for(),
         meta: not_looked_for(),
+        quorum: quorum(device).into(),
+        generations: Known::Unknown("drbdsetup status does not tell them".into()),
     })
+}
+
+/// `nodes` is how many the resource has.
+fn needs_quorum(options: &Options, nodes: usize) -> Result<bool> {
+    match text(options, "quorum")?.as_deref() {
+        None | Some("off") => Ok(false),
+        Some("majority" | "all") => Ok(true),
+        Some(number) => {
+            let number: usize = number.parse().context("quorum in drbd/show.json is no number")?;
+            Ok(number.saturating_mul(2) > nodes)
+        }
+    }
+}
+
+fn quorum(device: &Device) -> Result<bool> {
+    device.quorum.context("drbd/status.json does not tell whether there is quorum")
 }
 
 /// The defaults are those of DRBD 9 (drbd_limits.h).

@@ -51,6 +51,8 @@ fn two_volumes_as_netlink_would_give_them() {
         }),
         data: Known::Unknown("it was not looked for".into()),
         meta: Known::Unknown("it was not looked for".into()),
+        quorum: Known::Is(true),
+        generations: Known::Unknown("drbdsetup status does not tell them".into()),
     };
     let peer_volume =
         |number| PeerVolume { number, replication: ReplicationState::Established, disk: DiskState::UpToDate };
@@ -61,6 +63,7 @@ fn two_volumes_as_netlink_would_give_them() {
         suspended: Suspended { user: false, no_data: false, fencing: false, quorum: false },
         write_ordering: Known::Is(WriteOrdering::Flush),
         on_no_data: Known::Is(OnNoData::IoError),
+        needs_quorum: Known::Is(false),
         volumes: vec![volume(0, 3, "/dev/vda"), volume(1, 4, "/dev/vdb")],
         connections: vec![Connection {
             peer: "b".into(),
@@ -79,6 +82,7 @@ fn two_volumes_as_netlink_would_give_them() {
 #[test]
 fn three_nodes_without_quorum() {
     let lost = one(fixture!("no_quorum.status"), Ok(fixture!("no_quorum.show")));
+    assert_eq!((&lost.needs_quorum, &lost.volumes[0].quorum), (&Known::Is(true), &Known::Is(false)));
     assert_eq!(lost.suspended, Suspended { user: false, no_data: false, fencing: false, quorum: true });
     let peers: Vec<_> = lost.connections.iter().map(|one| (one.peer.as_str(), one.state.clone())).collect();
     assert_eq!(peers, [("b", ConnectionState::Connecting), ("c", ConnectionState::Connecting)]);
@@ -224,4 +228,30 @@ fn no_part_of_them_makes_it_panic() {
         assert!(resources(&text, Err("none")).is_err());
         let _ = one(status, Ok(&text));
     }
+}
+
+#[test]
+fn a_quorum_that_is_not_told_is_not_known() {
+    let shown = |options: &str| format!(r#"[{{"resource": "vm", "options": {{{options}}} }}]"#);
+    let of = |options: &str| one(&minimal("UpToDate", ""), Ok(&shown(options))).needs_quorum;
+    assert_eq!(of(""), Known::Is(false));
+    assert_eq!(of(r#""quorum": "off""#), Known::Is(false));
+    assert_eq!(of(r#""quorum": "majority""#), Known::Is(true));
+    assert_eq!(of(r#""quorum": "all""#), Known::Is(true));
+    assert_eq!(of(r#""quorum": "1""#), Known::Is(true), "it has no peer");
+    let two = minimal("UpToDate", "").replace(
+        "\"connections\": []",
+        &format!(
+            "\"connections\": [{}]",
+            r#"
+        {"name": "b", "connection-state": "Connecting", "peer-role": "Unknown", "peer_devices": []}"#
+        ),
+    );
+    let of_two = |number: &str| one(&two, Ok(&shown(&format!("\"quorum\": \"{number}\"")))).needs_quorum;
+    assert_eq!((of_two("1"), of_two("2")), (Known::Is(false), Known::Is(true)), "each of both has 1");
+    assert!(matches!(of_two("many"), Known::Unknown(_)));
+    let untold = one(&minimal("UpToDate", ""), Err("no"));
+    assert_eq!(untold.needs_quorum, Known::Unknown("no".into()));
+    let why = "drbd/status.json does not tell whether there is quorum";
+    assert_eq!(untold.volumes[0].quorum, Known::Unknown(why.into()));
 }

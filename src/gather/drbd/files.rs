@@ -10,7 +10,7 @@
 use super::conf::{self, Conf, HostKind, HostSection, Options, Resource as Section};
 use super::proc::{self, Minor, ProcDrbd, States, Version};
 use super::state84::{agreed, highest};
-use super::{NO_NETWORK, drbdsetup};
+use super::{NO_DISK, NO_NETWORK, drbdsetup};
 use crate::facts::{
     Connection, DiskState, Fencing, Known, PeerVolume, Protocol, Resource, Role, Source, Suspended, Volume,
     WriteOrdering,
@@ -181,6 +181,8 @@ fn resource(
         suspended: Suspended { user: suspended, no_data: false, fencing: false, quorum: false },
         write_ordering: write_ordering(&states),
         on_no_data: on_no_data.unwrap_or(Known::Unknown("it has no volume".into())),
+        // 8.x knows no quorum.
+        needs_quorum: Known::Is(false),
         volumes: each
             .map(|((number, minor), options)| volume(*number, minor, local, options, version))
             .collect(),
@@ -234,10 +236,12 @@ fn volume(
         backing_device: backing,
         options: match attached {
             true => read(options, |options| options.disk(version)),
-            false => Known::Unknown("no disk is attached".into()),
+            false => Known::Unknown(NO_DISK.into()),
         },
         data: not_looked_for(),
         meta: not_looked_for(),
+        quorum: Known::Is(true),
+        generations: Known::Unknown("/proc/drbd does not tell them".into()),
     }
 }
 

@@ -122,6 +122,8 @@ fn a_resource_as_netlink_would_give_it() {
         }),
         data: Known::Unknown("it was not looked for".into()),
         meta: Known::Unknown("it was not looked for".into()),
+        quorum: Known::Is(true),
+        generations: Known::Unknown("/proc/drbd does not tell them".into()),
     };
     let mut first = volume(0, 3, "/dev/vda", "/dev/vda");
     first.role = Role::Secondary;
@@ -137,6 +139,7 @@ fn a_resource_as_netlink_would_give_it() {
         suspended: Suspended { user: false, no_data: false, fencing: false, quorum: false },
         write_ordering: Known::Is(WriteOrdering::Flush),
         on_no_data: Known::Is(OnNoData::IoError),
+        needs_quorum: Known::Is(false),
         volumes: vec![first, second],
         connections: vec![Connection {
             peer: "b".into(),

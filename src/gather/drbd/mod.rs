@@ -26,6 +26,9 @@ const FAMILY: &str = "drbd";
 /// Why an option of a connection is unknown on 8.x.
 const NO_NETWORK: &str = "drbd has no network configuration for it";
 
+/// Why what stands with a disk is unknown where there is none.
+const NO_DISK: &str = "no disk is attached";
+
 /// What resources are read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {

@@ -15,10 +15,10 @@
 use super::codes;
 use super::message::{Addresses, Fields, Message, NO_MINOR, connection_request, request};
 use super::state84::{self, States, agreed, highest};
-use super::{Answer, explain};
+use super::{Answer, NO_DISK, explain};
 use crate::facts::{
-    Connection, DiskOptions, Fencing, Known, OnIoError, OnNoData, PeerVolume, Protocol, Resource, Role,
-    Source, Suspended, Volume, WriteOrdering,
+    Connection, DiskOptions, Fencing, Generations, Known, OnIoError, OnNoData, PeerVolume, Protocol,
+    Resource, Role, Source, Suspended, Volume, WriteOrdering,
 };
 use crate::host::genl::{Error, Family, Genl};
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -58,6 +58,8 @@ const WIRE_PROTOCOL: Name = (6, "wire_protocol");
 const TWO_PRIMARIES: Name = (24, "two_primaries");
 const STATE_INFO: Name = (8, "STATE_INFO");
 const CURRENT_STATE: Name = (2, "current_state");
+const UUIDS: Name = (7, "uuids");
+const DISK_FLAGS: Name = (8, "disk_flags");
 const RESOURCE_INFO: Name = (15, "RESOURCE_INFO");
 const RES_ROLE: Name = (1, "res_role");
 const RES_SUSP: Name = (2, "res_susp");
@@ -98,6 +100,8 @@ struct VolumeStatus {
     attached: Option<Attached>,
     /// STATE_INFO current_state
     states: States,
+    /// STATE_INFO uuids and disk_flags
+    generations: Known<Generations>,
 }
 
 /// DISK_CONF: an attached disk.
@@ -168,10 +172,13 @@ fn volume(status: &VolumeStatus) -> Volume {
         meta_device: attached.map(|disk| disk.meta_device.clone()),
         options: match attached {
             Some(disk) => Known::Is(disk.options.clone()),
-            None => Known::Unknown("no disk is attached".into()),
+            None => Known::Unknown(NO_DISK.into()),
         },
         data: not_looked_for(),
         meta: not_looked_for(),
+        // It knows no quorum, so that nothing lacks it.
+        quorum: Known::Is(true),
+        generations: status.generations.clone(),
     }
 }
 
@@ -221,6 +228,7 @@ pub fn resource(bytes: &[u8]) -> Result<Resource> {
         suspended,
         write_ordering: write_ordering(&message).into(),
         on_no_data: on_no_data(&message).into(),
+        needs_quorum: Known::Is(false),
         volumes: Vec::new(),
         connections: Vec::new(),
     })
@@ -285,12 +293,29 @@ fn volume_status(message: &Message, context: &Fields) -> Result<Option<VolumeSta
         return Ok(None);
     }
     let disk = message.nest(DISK_CONF)?;
+    let info = needed(message, STATE_INFO)?;
     Ok(Some(VolumeStatus {
         number: context.number(CTX_VOLUME)?,
         minor: message.minor,
         attached: disk.as_ref().map(attached).transpose()?,
-        states: state84::states(needed(message, STATE_INFO)?.number(CURRENT_STATE)?),
+        states: state84::states(info.number(CURRENT_STATE)?),
+        generations: match disk {
+            Some(_) => generations(&info).into(),
+            None => Known::Unknown(NO_DISK.into()),
+        },
     }))
+}
+
+/// uuids is `md.uuid` as it is: UI_CURRENT, UI_BITMAP and two of the history, u64 each (drbd_nl.c, nla_put_status_info).
+fn generations(info: &Fields) -> Result<Generations> {
+    let uuids = info.bytes(UUIDS).context("STATE_INFO without uuids")?;
+    let (current, rest) = uuids.split_first_chunk().context("STATE_INFO.uuids without UI_CURRENT")?;
+    let bitmap = rest.first_chunk().context("STATE_INFO.uuids without UI_BITMAP")?;
+    Ok(Generations {
+        current_uuid: u64::from_ne_bytes(*current),
+        bitmap_uuid: u64::from_ne_bytes(*bitmap),
+        disk_flags: info.number(DISK_FLAGS)?,
+    })
 }
 
 fn attached(disk: &Fields) -> Result<Attached> {

@@ -46,6 +46,7 @@ fn a_connected_primary() {
         source: Source::Kernel,
         write_ordering: Known::Is(WriteOrdering::Flush),
         on_no_data: Known::Is(OnNoData::IoError),
+        needs_quorum: Known::Is(false),
         volumes: vec![Volume {
             number: 0,
             minor: 3,
@@ -64,6 +65,12 @@ fn a_connected_primary() {
             }),
             data: Known::Unknown("it was not looked for".into()),
             meta: Known::Unknown("it was not looked for".into()),
+            quorum: Known::Is(true),
+            generations: Known::Is(Generations {
+                current_uuid: 0x215c_47a0_b39c_a631,
+                bitmap_uuid: 0,
+                disk_flags: 0x17,
+            }),
         }],
         connections: vec![connection],
     };
@@ -83,6 +90,7 @@ fn an_unconfigured_minor_is_diskless_and_standalone() {
     let volume = volume(&status.volume.unwrap());
     assert_eq!((volume.minor, volume.role), (3, Role::Secondary));
     assert_eq!((volume.disk, volume.backing_device), (DiskState::Diskless, None));
+    assert_eq!(volume.generations, Known::Unknown("no disk is attached".into()));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::facts::*;
 use crate::target::Target;
 
 /// A resource in good order: Secondary on both nodes, connected, UpToDate.
-fn healthy() -> Resource {
+pub(crate) fn healthy() -> Resource {
     let volume = Volume {
         number: 0,
         minor: 3,
@@ -30,6 +30,8 @@ fn healthy() -> Resource {
         }),
         data: Known::Is("vda".into()),
         meta: Known::Is("vda".into()),
+        quorum: Known::Is(true),
+        generations: Known::Is(Generations { current_uuid: 0x10, bitmap_uuid: 0, disk_flags: 0x13 }),
     };
     let connection = Connection {
         peer: "10.0.0.2:7792".into(),
@@ -52,13 +54,14 @@ fn healthy() -> Resource {
         suspended: Suspended { user: false, no_data: false, fencing: false, quorum: false },
         write_ordering: Known::Is(WriteOrdering::Flush),
         on_no_data: Known::Is(OnNoData::IoError),
+        needs_quorum: Known::Is(false),
         volumes: vec![volume],
         connections: vec![connection],
     }
 }
 
 /// The same with nobody on it, and a guest that wants it.
-fn good() -> Facts {
+pub(crate) fn good() -> Facts {
     Facts {
         node: node("a"),
         now: 1_000_000,
@@ -78,6 +81,7 @@ fn good() -> Facts {
         swap: Known::Is(false),
         holders: Known::Is(Vec::new()),
         claim: Known::Is(None),
+        lone: Known::Is(None),
         window: Known::Is(None),
         receiving: Known::Is(false),
         devices: devices(),
@@ -168,10 +172,6 @@ fn disk(state: DiskState) -> impl Fn(&mut Facts) {
     move |facts| resource(facts).volumes[0].disk = state.clone()
 }
 
-fn connection(state: ConnectionState) -> impl Fn(&mut Facts) {
-    move |facts| resource(facts).connections[0].state = state.clone()
-}
-
 fn peer(role: Role) -> impl Fn(&mut Facts) {
     move |facts| resource(facts).connections[0].peer_role = role.clone()
 }
@@ -215,7 +215,7 @@ fn users(user: User) -> impl Fn(&mut Facts) {
 }
 
 /// The rules that fire after `change`: what does not refuse with its severity, a `?` for what is
-/// unknown and a `~` for what may heal.
+/// unknown, a `~` for what may heal soon and `~~` for what may heal when the peer is reached.
 fn after(change: impl Fn(&mut Facts)) -> String {
     let mut facts = good();
     change(&mut facts);
@@ -228,8 +228,9 @@ fn after(change: impl Fn(&mut Facts)) -> String {
         };
         let mark = match (found.unknown, found.heals) {
             (true, _) => "?",
-            (_, true) => "~",
-            _ => "",
+            (_, Heals::Soon) => "~",
+            (_, Heals::Connecting) => "~~",
+            (_, Heals::Never) => "",
         };
         assert!(!found.message.is_empty() && !found.remedy.is_empty());
         assert!(!found.message.contains(".,") && !found.message.ends_with('.'), "{}", found.message);

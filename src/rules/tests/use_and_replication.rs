@@ -2,6 +2,189 @@
 
 use super::*;
 
+/// The peer is out of sight, as 8.4 shows it.
+fn lost(state: ConnectionState, peer_disk: DiskState) -> impl Fn(&mut Facts) {
+    move |facts| {
+        let connection = &mut resource(facts).connections[0];
+        connection.state = state.clone();
+        connection.peer_role = Role::Unknown;
+        let peer = PeerVolume { number: 0, replication: ReplicationState::Off, disk: peer_disk.clone() };
+        connection.peer_volumes = vec![peer];
+    }
+}
+
+/// The peer is being looked for, and nothing is known of it.
+fn connecting(facts: &mut Facts) {
+    lost(ConnectionState::Connecting, DiskState::DUnknown)(facts);
+}
+
+fn fencing(policy: Fencing) -> impl Fn(&mut Facts) {
+    move |facts| resource(facts).connections[0].fencing = Known::Is(policy.clone())
+}
+
+/// The volume is resynced from the peer.
+fn resync(disk: DiskState, replication: ReplicationState, peer_disk: DiskState) -> impl Fn(&mut Facts) {
+    move |facts| {
+        let resource = resource(facts);
+        resource.volumes[0].disk = disk.clone();
+        let peer = &mut resource.connections[0].peer_volumes[0];
+        (peer.replication, peer.disk) = (replication.clone(), peer_disk.clone());
+    }
+}
+
+fn generations(current_uuid: u64, bitmap_uuid: u64) -> impl Fn(&mut Facts) {
+    move |facts| {
+        let generations = Generations { current_uuid, bitmap_uuid, disk_flags: 0x13 };
+        resource(facts).volumes[0].generations = Known::Is(generations);
+    }
+}
+
+/// A guest has ended here while the peer was out of sight.
+fn lone(minor: u32, current_uuid: u64) -> impl Fn(&mut Facts) {
+    move |facts| {
+        let volumes = vec![LoneVolume { minor, current_uuid }];
+        facts.lone = Known::Is(Some(Lone { version: 1, resource: "r0".into(), volumes }));
+    }
+}
+
+/// The rows of drbd.md 6.6, by their words.
+#[test]
+#[rustfmt::skip]
+fn how_to_see_that_promotion_is_risky() {
+    use {ConnectionState as C, DiskState as D, ReplicationState as R};
+
+    // all connections Connected, own disk UpToDate, peer disk UpToDate or syncing
+    assert_eq!(after(|_| ()), "");
+    assert_eq!(after(resync(D::UpToDate, R::SyncSource, D::Inconsistent)), "");
+    assert_eq!(after(resync(D::UpToDate, R::PausedSyncS, D::Inconsistent)), "");
+
+    // connected, own disk Inconsistent/SyncTarget, peer UpToDate
+    assert_eq!(after(resync(D::Inconsistent, R::SyncTarget, D::UpToDate)), "resync-target~~");
+    assert_eq!(after(resync(D::Inconsistent, R::PausedSyncT, D::UpToDate)), "resync-target");
+    assert_eq!(after(resync(D::Outdated, R::WFBitMapT, D::UpToDate)), "resync-target~~");
+    assert_eq!(after(resync(D::Outdated, R::WFSyncUUID, D::UpToDate)), "resync-target~~");
+    assert_eq!(after(resync(D::Outdated, R::StartingSyncT, D::UpToDate)), "resync-target~~");
+    assert_eq!(after(resync(D::Inconsistent, R::SyncTarget, D::Inconsistent)), "disk-state");
+    assert_eq!(after(resync(D::Inconsistent, R::Established, D::UpToDate)), "disk-state");
+    assert_eq!(after(resync(D::Inconsistent, R::SyncSource, D::UpToDate)), "disk-state");
+
+    // not connected, peer disk Outdated or Inconsistent
+    assert_eq!(after(lost(C::Connecting, D::Outdated)), "");
+    assert_eq!(after(lost(C::Connecting, D::Inconsistent)), "");
+    assert_eq!(after(lost(C::StandAlone, D::Outdated)), "standalone");
+
+    // not connected, peer disk DUnknown, fencing dont-care
+    assert_eq!(after(connecting), "peer-unfenced~~");
+    assert_eq!(after(lost(C::Connecting, D::Diskless)), "peer-unfenced~~");
+    assert_eq!(after(lost(C::Connecting, D::UpToDate)), "peer-unfenced~~");
+    assert_eq!(after(|f| { connecting(f); resource(f).connections[0].peer_volumes.clear() }), "peer-unfenced~~");
+    assert_eq!(after(|f| { connecting(f); resource(f).connections[0].fencing = no() }), "peer-unfenced?");
+    assert_eq!(after(|f| { connecting(f); fencing(Fencing::Other("maybe".into()))(f) }), "peer-unfenced?");
+    assert_eq!(after(lost(C::Other("Pondering".into()), D::DUnknown)), "peer-unfenced");
+
+    // not connected, DUnknown, fencing >= resource-only
+    assert_eq!(after(|f| { connecting(f); fencing(Fencing::ResourceOnly)(f) }), "");
+    assert_eq!(after(|f| { connecting(f); fencing(Fencing::ResourceAndStonith)(f) }), "");
+
+    // own disk Consistent: only through fencing success
+    assert_eq!(after(|f| { connecting(f); disk(D::Consistent)(f) }), "disk-state~~ peer-unfenced~~");
+    assert_eq!(after(|f| { connecting(f); disk(D::Consistent)(f); fencing(Fencing::ResourceOnly)(f) }), "");
+    assert_eq!(after(|f| { disk(D::Consistent)(f); fencing(Fencing::ResourceOnly)(f) }), "disk-state");
+    assert_eq!(after(|f| { lost(C::StandAlone, D::DUnknown)(f); disk(D::Consistent)(f) }), "disk-state standalone peer-unfenced");
+
+    // own disk Outdated: stale data; what DRBD does not promote alone needs no second refusal
+    assert_eq!(after(disk(D::Outdated)), "disk-state");
+    assert_eq!(after(|f| { connecting(f); disk(D::Outdated)(f) }), "disk-state");
+    assert_eq!(after(|f| { connecting(f); disk(D::Inconsistent)(f) }), "disk-state");
+    assert_eq!(after(|f| { connecting(f); disk(D::Diskless)(f) }), "diskless");
+
+    // StandAlone although configured
+    assert_eq!(after(lost(C::StandAlone, D::DUnknown)), "standalone peer-unfenced");
+    assert_eq!(after(lost(C::Disconnecting, D::DUnknown)), "standalone peer-unfenced");
+
+    // WFConnection/Connecting: the peer may just be booting
+    for state in [C::Connecting, C::Unconnected, C::Timeout, C::BrokenPipe, C::NetworkFailure, C::ProtocolError, C::TearDown] {
+        assert_eq!(after(lost(state, D::DUnknown)), "peer-unfenced~~");
+    }
+
+    // bitmap_uuid != 0 while disconnected: this node has already written without the peer
+    let alone = |current, bitmap| move |f: &mut Facts| { connecting(f); generations(current, bitmap)(f); lone(3, 0x20)(f) };
+    assert_eq!(after(alone(0x20, 0x11)), "");
+    assert_eq!(after(alone(0x21, 0x11)), "", "as Primary");
+    assert_eq!(after(alone(0x20, 0)), "peer-unfenced~~", "the peer has met it since");
+    assert_eq!(after(alone(0x30, 0x11)), "peer-unfenced~~", "other data");
+    assert_eq!(after(|f| { alone(0x20, 0x11)(f); lone(4, 0x20)(f) }), "peer-unfenced~~", "another volume");
+    assert_eq!(after(|f| { alone(0x20, 0x11)(f); f.lone = Known::Is(None) }), "peer-unfenced~~", "another boot");
+    assert_eq!(after(|f| { alone(0x20, 0x11)(f); f.lone = no() }), "peer-unfenced~~");
+    assert_eq!(after(|f| { alone(0x20, 0x11)(f); resource(f).volumes[0].generations = no() }), "peer-unfenced~~");
+    assert_eq!(after(|f| { alone(0x20, 0x11)(f); lost(C::StandAlone, D::DUnknown)(f) }), "standalone");
+    let used = |role: Role| move |f: &mut Facts| {
+        connecting(f);
+        resource(f).volumes[0].role = role.clone();
+        users(User { same_guest: true, ..user() })(f);
+    };
+    assert_eq!(after(used(Role::Primary)), "", "the guest moves within this host");
+    assert_eq!(after(used(Role::Secondary)), "peer-unfenced~~");
+    assert_eq!(after(|f| { used(Role::Primary)(f); users(User { minor: 4, ..user() })(f) }), "peer-unfenced~~");
+    assert_eq!(after(|f| { used(Role::Primary)(f); users(User { live: false, ..user() })(f) }), "peer-unfenced~~");
+
+    // no quorum; a node that has it makes certain that the others have none
+    let quorum = |needed: bool, there: bool| move |f: &mut Facts| {
+        let resource = resource(f);
+        resource.needs_quorum = Known::Is(needed);
+        resource.volumes[0].quorum = Known::Is(there);
+    };
+    assert_eq!(after(quorum(true, true)), "");
+    assert_eq!(after(quorum(true, false)), "no-quorum");
+    assert_eq!(after(|f| resource(f).volumes[0].quorum = no()), "no-quorum?");
+    assert_eq!(after(|f| { connecting(f); quorum(true, true)(f) }), "");
+    assert_eq!(after(|f| { connecting(f); quorum(false, true)(f) }), "peer-unfenced~~");
+    assert_eq!(after(|f| { connecting(f); quorum(true, false)(f) }), "no-quorum");
+    assert_eq!(after(|f| { connecting(f); resource(f).needs_quorum = no() }), "peer-unfenced~~");
+
+    // res_susp*: I/O frozen
+    assert_eq!(after(|f| resource(f).suspended.fencing = true), "io-suspended");
+}
+
+/// The volume that is asked for counts, and the peer's half of it.
+#[test]
+fn each_volume_has_a_peer_of_its_own() {
+    let two = |first: DiskState, second: DiskState| {
+        move |facts: &mut Facts| {
+            second_volume(facts);
+            params("r0/1")(facts);
+            connecting(facts);
+            let volume = |number, disk: &DiskState| PeerVolume {
+                number,
+                replication: ReplicationState::Off,
+                disk: disk.clone(),
+            };
+            resource(facts).connections[0].peer_volumes = vec![volume(0, &first), volume(1, &second)];
+        }
+    };
+    assert_eq!(after(two(DiskState::DUnknown, DiskState::Outdated)), "");
+    assert_eq!(after(two(DiskState::Outdated, DiskState::DUnknown)), "peer-unfenced~~");
+}
+
+#[test]
+fn the_remedy_names_what_to_type_and_where() {
+    let mut facts = good();
+    connecting(&mut facts);
+    let verdict = evaluate(&facts, &Settings::default());
+    let remedy = &verdict.refusals().next().unwrap().found.remedy;
+    for words in [
+        "there: drbdadm up r0",
+        "disk { fencing resource-only; }",
+        "drbdadm adjust r0",
+        "[resources.\"r0\".rules] peer-unfenced = { severity = \"warn\", reason = \"WHY\" }",
+    ] {
+        assert!(remedy.contains(words), "{remedy}");
+    }
+    let (_, table) = remedy.split_once("block-drbd.toml: ").unwrap();
+    let settings = Settings::parse("file", &table.replace("] ", "]\n")).unwrap();
+    assert!(evaluate(&facts, &settings).allows());
+}
+
 #[test]
 #[rustfmt::skip]
 fn decision_tables() {
@@ -32,7 +215,10 @@ fn decision_tables() {
     assert_eq!(moved(|f| f.window = window("/vm/1")), "", "its second disk");
     assert_eq!(moved(|f| f.window = window("/vm/2")), "incoming~");
     assert_eq!(moved(|f| backend(f).vm = None), "incoming?");
-    assert_eq!(moved(connection_lost), "incoming");
+    assert_eq!(moved(connecting), "incoming peer-unfenced~~");
+    assert_eq!(moved(|f| { connecting(f); fencing(Fencing::ResourceOnly)(f) }), "incoming");
+    assert_eq!(moved(lost_and_outdated), "incoming", "it cannot be: the guest comes from there");
+    assert_eq!(moved(|f| { lost_and_outdated(f); users(User { same_guest: true, ..user() })(f) }), "", "it comes from here");
     assert_eq!(moved(|f| resource(f).connections[0].peer_volumes[0].disk = DiskState::Inconsistent), "incoming");
     assert_eq!(moved(|f| { second_volume(f); params("r0/0")(f); resource(f).volumes[1].disk = DiskState::Outdated }), "incoming");
     assert_eq!(moved(|f| resource(f).connections[0].protocol = Known::Is(Protocol::A)), "incoming protocol");
@@ -55,10 +241,6 @@ fn decision_tables() {
     assert_eq!(after(disk(DiskState::Negotiating)), "disk-state~");
     assert_eq!(after(disk(DiskState::Other("Sparkling".into()))), "disk-state");
 
-    assert_eq!(after(connection(ConnectionState::StandAlone)), "standalone");
-    assert_eq!(after(connection(ConnectionState::Disconnecting)), "standalone");
-    assert_eq!(after(connection(ConnectionState::Connecting)), "");
-
     assert_eq!(after(|f| resource(f).suspended.user = true), "io-suspended");
     assert_eq!(after(|f| resource(f).suspended.fencing = true), "io-suspended");
     assert_eq!(after(|f| resource(f).suspended.no_data = true), "io-suspended");
@@ -80,8 +262,8 @@ fn decision_tables() {
     assert_eq!(after(|f| f.users = no()), "other-guest?");
 }
 
-fn connection_lost(facts: &mut Facts) {
-    connection(ConnectionState::Timeout)(facts);
+fn lost_and_outdated(facts: &mut Facts) {
+    lost(ConnectionState::Connecting, DiskState::Outdated)(facts);
 }
 
 fn claim(two_primaries: Option<bool>) -> Known<Option<Claim>> {

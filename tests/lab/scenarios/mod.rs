@@ -4,6 +4,7 @@ pub mod block_attach;
 pub mod boot;
 pub mod boot_storm;
 pub mod create_destroy;
+pub mod degraded_reboot;
 pub mod destroy_during_migrate;
 pub mod device_held;
 pub mod drbd_conformance;

@@ -1,0 +1,84 @@
+//! What a release does, as a decision table: the steps, with the resource named and only recorded.
+
+use super::{Step, release};
+use crate::facts::{Claim, Claimant, Facts, Known, Role, User};
+use crate::rules::tests::good;
+
+fn primary() -> Facts {
+    let mut facts = good();
+    if let Known::Is(Some(resource)) = &mut facts.resource {
+        resource.volumes[0].role = Role::Primary;
+    }
+    facts
+}
+
+fn claimed(mut facts: Facts, promoted: &[u32]) -> Facts {
+    let users = vec![Claimant { domid: 5, devid: 51712, minor: 3 }];
+    facts.claim = Known::Is(Some(Claim { promoted: promoted.to_vec(), users, ..Claim::new("r0") }));
+    facts
+}
+
+fn used(mut facts: Facts, live: bool) -> Facts {
+    let (domid, devid, minor, guest) = (5, 51712, 3, Some("vm".into()));
+    facts.users =
+        Known::Is(vec![User { domid, devid, minor, guest, live, leaving: false, same_guest: false }]);
+    facts
+}
+
+/// The words for the steps; `?` where it cannot be told what may be demoted.
+fn steps(facts: &Facts, named: bool) -> String {
+    if release::cannot_tell(facts, named).is_some() {
+        let harmless = |step: &Step| matches!(step, Step::CloseWindow { .. });
+        assert!(release::plan(facts).steps.iter().all(harmless));
+        return "?".into();
+    }
+    let plan = if named { release::by_name(facts) } else { release::plan(facts) };
+    let word = |step: &Step| match step {
+        Step::Record { after, .. } if after.is_empty() => "forget",
+        Step::Record { .. } => "record",
+        Step::Release { .. } => "release",
+        Step::Demote { .. } => "demote",
+        Step::CloseWindow { .. } => "close",
+        _ => "something else",
+    };
+    plan.steps.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_a_release_does() {
+    let unknown = || "no".to_string();
+    let rows: Vec<(Facts, &str, &str)> = vec![
+        // Facts, named, only recorded.
+        (good(), "", ""),
+        (primary(), "demote", ""),
+        (used(primary(), true), "", ""),
+        (used(primary(), false), "demote", ""),
+        (claimed(primary(), &[3]), "record release", "record release"),
+        (used(claimed(primary(), &[3]), true), "", ""),
+        (used(claimed(primary(), &[3]), false), "record release", "record release"),
+        // It was Primary before.
+        (claimed(primary(), &[]), "forget demote", "forget"),
+        (used(claimed(primary(), &[]), true), "", ""),
+        (claimed(good(), &[]), "forget", "forget"),
+        // The minor is another resource's now, or the resource is down.
+        (claimed(good(), &[4]), "forget", "forget"),
+        (claimed(primary(), &[4]), "forget demote", "forget"),
+        (Facts { resource: Known::Is(None), ..claimed(good(), &[3]) }, "forget", "forget"),
+        (Facts { resource: Known::Is(None), ..good() }, "", ""),
+        // What cannot be told.
+        (Facts { claim: Known::Unknown(unknown()), ..primary() }, "?", "?"),
+        (Facts { claim: Known::Unknown(unknown()), window: Known::Unknown(unknown()), ..good() }, "?", "?"),
+        (Facts { users: Known::Unknown(unknown()), ..primary() }, "?", ""),
+        (Facts { resource: Known::Unknown(unknown()), ..good() }, "?", ""),
+        (Facts { users: Known::Unknown(unknown()), ..claimed(primary(), &[3]) }, "", ""),
+        (Facts { window: Known::Unknown(unknown()), ..good() }, "close", "close"),
+        (Facts { window: Known::Unknown(unknown()), ..primary() }, "demote close", "close"),
+    ];
+    for (number, (facts, named, recorded)) in rows.into_iter().enumerate() {
+        assert_eq!(
+            (steps(&facts, true).as_str(), steps(&facts, false).as_str()),
+            (named, recorded),
+            "row {number}"
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! Files of our own, below /run/block-drbd and /var/lib/block-drbd: written and read back
+//! only where nobody but root could have put them.
+//!
+//! What stands in them decides whether a disk is given away or taken back. So every directory
+//! on the way and the file itself must belong to root (or to whoever this process runs as, or
+//! to whom the root belongs that it looks at), and nobody else may write to them; and a link
+//! is not followed. From the top down: what is below a directory that only root may change,
+//! only root can exchange between the look and the use.
+
+#![allow(clippy::disallowed_methods)]
+
+use super::Host;
+use super::file::{self, LARGEST};
+use anyhow::{Context, Result};
+use std::fmt;
+use std::fs::{self, DirBuilder, Metadata};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The directories in which everything of ours stands.
+const OWN: [&str; 2] = ["/run/block-drbd", "/var/lib/block-drbd"];
+
+/// Who else may write: S_IWGRP and S_IWOTH.
+const OTHERS_WRITE: u32 = 0o022;
+
+/// Why a record is not used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusable {
+    /// One clause that names the file or the directory.
+    pub why: String,
+    /// What to do about it, where that does not depend on what the file is for.
+    pub remedy: Option<String>,
+    /// Whether it is there and nothing may be built on it; otherwise it could not be looked at.
+    pub is_bad: bool,
+}
+
+impl Unusable {
+    /// It is there, and nothing may be built on it.
+    pub fn bad(why: String) -> Self {
+        Unusable { why, remedy: None, is_bad: true }
+    }
+
+    fn unread(doing: &str, error: &dyn fmt::Display) -> Self {
+        Unusable { why: format!("{doing}: {error}"), remedy: None, is_bad: false }
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.remedy {
+            Some(remedy) => write!(f, "{}; {remedy}", self.why),
+            None => f.write_str(&self.why),
+        }
+    }
+}
+
+impl std::error::Error for Unusable {}
+
+/// A record as it stands on the disk.
+pub struct Stored {
+    /// Its text.
+    pub text: String,
+    /// When it was written last, in seconds since 1970.
+    pub written: u64,
+}
+
+impl Host {
+    /// A record of our own; `None` where there is none.
+    pub fn read_own(&self, path: &str) -> Result<Option<Stored>, Unusable> {
+        let Some(target) = self.own(path)? else { return Ok(None) };
+        let unread = |error: std::io::Error| Unusable::unread(&format!("reading {path}"), &error);
+        let before = match fs::symlink_metadata(&target) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unread(error)),
+        };
+        // Before it is opened: opening a FIFO waits, and opening some devices does something.
+        self.is_ours(path, &before, before.is_file(), "a regular file").map_err(Unusable::bad)?;
+        let file = match file::open_now(&target) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unread(error)),
+        };
+        let mut bytes = Vec::with_capacity(4096);
+        file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unread)?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(Unusable::bad(format!("{path} is larger than {} MiB", LARGEST >> 20)));
+        }
+        let text = super::text_of(path, bytes).map_err(|error| Unusable::bad(format!("{error:#}")))?;
+        Ok(Some(Stored { text, written: u64::try_from(before.mtime()).unwrap_or(0) }))
+    }
+
+    /// The names in a directory of our own, sorted; none where there is none.
+    pub fn list_own(&self, directory: &str) -> Result<Vec<String>, Unusable> {
+        match self.own(&format!("{directory}/"))? {
+            Some(_) => self.list(directory).map_err(|error| Unusable::unread(directory, &error.root_cause())),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Writes a file of our own, whole or not at all: a new file takes the old one's place.
+    /// Not synced: what stands in /run is gone after a power cut in any case.
+    pub fn write(&mut self, path: &str, text: &str) -> Result<()> {
+        let target = self.make_own(path)?;
+        let new = target.with_extension("new");
+        let write = || -> std::io::Result<()> {
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+                .open(&new)?;
+            file.write_all(text.as_bytes())?;
+            fs::rename(&new, &target)
+        };
+        write().with_context(|| format!("writing {path}"))
+    }
+
+    /// Removes a file of our own; none there is as good.
+    pub fn remove(&mut self, path: &str) -> Result<()> {
+        let Some(target) = self.own(path)? else { return Ok(()) };
+        match fs::remove_file(target) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("removing {path}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where `path`, a file of our own, is on this machine, with its directory made for us alone.
+    pub(super) fn make_own(&self, path: &str) -> Result<PathBuf> {
+        if let Some(target) = self.own(path)? {
+            return Ok(target);
+        }
+        let target = self.path(path);
+        let directory = target.parent().unwrap_or(Path::new("/"));
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        made.with_context(|| format!("making the directory of {path}"))?;
+        self.own(path)?.with_context(|| format!("the directory of {path} is gone again"))
+    }
+
+    /// Where `path`, a file of our own, is on this machine, when every directory from the
+    /// first of ours down to it is to be trusted; `None` where one is missing.
+    fn own(&self, path: &str) -> Result<Option<PathBuf>, Unusable> {
+        let Some((above, below)) = split(path) else {
+            return Err(Unusable::bad(format!("{path} is no place for a file of block-drbd")));
+        };
+        // What is above is the machine's own, and may be a link.
+        let mut here = self.inside(above).map_err(|error| Unusable::unread(above, &error.root_cause()))?;
+        let mut name = above.to_string();
+        let (directories, file) = below.rsplit_once('/').unwrap_or(("", below));
+        for part in directories.split('/') {
+            here.push(part);
+            name = format!("{name}/{part}");
+            let metadata = match fs::symlink_metadata(&here) {
+                Ok(metadata) => metadata,
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(Unusable::unread(&format!("looking at {name}"), &error)),
+            };
+            self.is_ours(&name, &metadata, metadata.is_dir(), "a directory").map_err(|why| {
+                let mend = format!("chown root: {name} && chmod 0700 {name}");
+                let remedy = format!("see who has put what there, then run: {mend}");
+                Unusable { remedy: Some(remedy), ..Unusable::bad(why) }
+            })?;
+        }
+        Ok(Some(here.join(file)))
+    }
+
+    /// That `path` is `what`, is ours, and that nobody else may write to it; or why not.
+    fn is_ours(&self, path: &str, metadata: &Metadata, is: bool, what: &str) -> Result<(), String> {
+        let owner = metadata.uid();
+        let looked_at = || fs::metadata(self.root()).map(|metadata| metadata.uid()).ok();
+        let trusted = owner == 0 || owner == nix::unistd::geteuid().as_raw() || looked_at() == Some(owner);
+        match metadata.mode() & OTHERS_WRITE {
+            _ if !is => Err(format!("{path} is not {what}")),
+            _ if !trusted => Err(format!("{path} belongs to user {owner} and not to root")),
+            0 => Ok(()),
+            _ => Err(format!("others than root may write to {path} (mode {:04o})", metadata.mode() & 0o7777)),
+        }
+    }
+}
+
+/// What is above our own directory, and the rest of a path in it.
+fn split(path: &str) -> Option<(&str, &str)> {
+    let top = OWN.into_iter().find(|top| path.strip_prefix(top).is_some_and(|rest| rest.starts_with('/')))?;
+    let above = top.rsplit_once('/')?.0;
+    Some((above, path.strip_prefix(above)?.strip_prefix('/')?))
+}

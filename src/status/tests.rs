@@ -1,0 +1,160 @@
+//! What a look means, as a decision table: the state, and what the program exits with.
+
+use super::judge::{Judged, State};
+use crate::facts::{
+    Claim, HostStatus, Incoming, Known, Record, ResourceStatus, Role, User, VolumeStatus, Window,
+};
+use crate::rules::tests::healthy;
+
+const NOW: u64 = 1_000_000;
+
+/// A resource that nobody uses.
+fn idle() -> ResourceStatus {
+    ResourceStatus {
+        name: "r0".into(),
+        resource: Some(healthy()),
+        users: Known::Is(Vec::new()),
+        incoming: Vec::new(),
+        claim: Record::Is(None),
+        claimed: None,
+        window: Record::Is(None),
+        volumes: vec![VolumeStatus { dom0: Known::Is(Vec::new()), flush: Record::Is(None) }],
+    }
+}
+
+fn bad<T>() -> Record<T> {
+    Record::Bad { why: "x is bad".into(), remedy: "rm x".into() }
+}
+
+fn unread<T>() -> Record<T> {
+    Record::Unknown("reading x: EIO".into())
+}
+
+impl ResourceStatus {
+    fn by_hand(mut self) -> Self {
+        self.resource.iter_mut().for_each(|resource| resource.volumes[0].role = Role::Primary);
+        self
+    }
+
+    /// A guest has it, or has closed it.
+    fn used(mut self, live: bool) -> Self {
+        let user = User {
+            domid: 5,
+            devid: 51712,
+            minor: 3,
+            guest: Some("vm--incoming".into()),
+            live,
+            leaving: false,
+            same_guest: false,
+        };
+        self.users = Known::Is(vec![user]);
+        self
+    }
+
+    fn promoted(mut self, minors: &[u32], claimed: Option<u64>) -> Self {
+        self.claim = Record::Is(Some(Claim { promoted: minors.to_vec(), ..Claim::new("r0") }));
+        self.claimed = claimed;
+        self
+    }
+
+    fn arrived(mut self, since: Known<u64>) -> Self {
+        self.incoming = vec![Incoming { domid: 5, since }];
+        self
+    }
+
+    fn window(mut self, opened: u64) -> Self {
+        let (resource, vm) = ("r0".into(), "/vm/5".into());
+        self.window = Record::Is(Some(Window { version: 1, resource, vm, domid: 5, opened }));
+        self
+    }
+
+    fn dom0(mut self, dom0: Known<Vec<String>>) -> Self {
+        self.volumes[0].dom0 = dom0;
+        self
+    }
+}
+
+#[test]
+fn states_and_exit_codes() {
+    let unknown = || Known::Unknown("no".to_string());
+    let mounted = || Known::Is(vec!["mounted on /x".to_string()]);
+    let rows: Vec<(ResourceStatus, State, i32)> = vec![
+        (idle(), State::Idle, 0),
+        (idle().by_hand(), State::Orphan, 1),
+        (idle().by_hand().used(true), State::InUse, 0),
+        (idle().by_hand().used(false), State::Orphan, 1),
+        (idle().by_hand().dom0(mounted()), State::Dom0, 0),
+        (idle().by_hand().dom0(Known::Unknown("no".into())), State::Unknown, 3),
+        (idle().by_hand().used(true).dom0(Known::Unknown("no".into())), State::InUse, 0),
+        (ResourceStatus { users: unknown_users(), ..idle().by_hand() }, State::Unknown, 3),
+        // Pending, and stuck.
+        (idle().by_hand().promoted(&[3], Some(NOW - 59)), State::ReleasePending, 0),
+        (idle().by_hand().promoted(&[3], Some(NOW - 60)), State::ReleaseStuck, 1),
+        (idle().by_hand().promoted(&[3], Some(NOW + 1)), State::ReleaseStuck, 1),
+        (idle().by_hand().promoted(&[3], None), State::ReleaseStuck, 1),
+        (idle().by_hand().promoted(&[3], Some(0)).used(true), State::InUse, 0),
+        (idle().promoted(&[3], Some(0)), State::Idle, 0),
+        // A record that does not say why it is Primary.
+        (idle().by_hand().promoted(&[], Some(NOW)), State::Orphan, 1),
+        (idle().by_hand().promoted(&[4], Some(NOW)), State::Orphan, 1),
+        // Records that are not to be relied on, or could not be read.
+        (ResourceStatus { claim: bad(), ..idle() }, State::BadRecord, 1),
+        (ResourceStatus { claim: bad(), ..idle().by_hand() }, State::BadRecord, 1),
+        (ResourceStatus { claim: unread(), ..idle().by_hand() }, State::Unknown, 3),
+        (ResourceStatus { claim: unread(), ..idle().by_hand().used(true) }, State::Unknown, 3),
+        (ResourceStatus { window: bad(), ..idle() }, State::BadRecord, 1),
+        (ResourceStatus { window: unread(), ..idle() }, State::Unknown, 3),
+        (flush(idle(), bad()), State::BadRecord, 1),
+        (flush(idle(), unread()), State::Unknown, 3),
+        // A migration under way, and one that did not end.
+        (idle().by_hand().used(true).arrived(Known::Is(NOW - 59)), State::Incoming, 0),
+        (idle().by_hand().used(true).arrived(Known::Is(NOW - 60)), State::IncomingLeft, 1),
+        (idle().by_hand().used(true).arrived(Known::Is(NOW + 1)), State::IncomingLeft, 1),
+        (idle().by_hand().used(true).arrived(unknown()), State::IncomingLeft, 1),
+        (idle().used(true).arrived(Known::Is(0)), State::Incoming, 0),
+        (idle().window(NOW - 59), State::Idle, 0),
+        (idle().window(NOW - 60), State::WindowLeft, 1),
+        (idle().window(NOW + 1), State::WindowLeft, 1),
+        (ResourceStatus { resource: None, volumes: Vec::new(), ..idle() }, State::Down, 0),
+    ];
+    for (number, (resource, state, code)) in rows.into_iter().enumerate() {
+        let status = host(vec![resource]);
+        let judged = Judged::new(&status);
+        assert_eq!((judged.resources[0].0, judged.exit_code()), (state, code), "row {number}");
+    }
+}
+
+fn unknown_users() -> Known<Vec<User>> {
+    Known::Unknown("no".into())
+}
+
+fn flush(mut resource: ResourceStatus, flush: Record<crate::facts::FlushProbe>) -> ResourceStatus {
+    resource.volumes[0].flush = flush;
+    resource
+}
+
+fn host(resources: Vec<ResourceStatus>) -> HostStatus {
+    let listed = [Record::Is(None), Record::Is(None)];
+    HostStatus { host: Known::Is("a".into()), at: NOW, resources, listed }
+}
+
+#[test]
+fn what_is_urgent_comes_first_and_what_is_the_same_is_said_once() {
+    let named = |name: &str, status: ResourceStatus| ResourceStatus { name: name.into(), ..status };
+    let mut status = host(vec![
+        named("b", idle().by_hand().used(true)),
+        named("a", idle()),
+        named("y", ResourceStatus { claim: bad(), ..idle() }),
+        named("x", ResourceStatus { claim: bad(), ..idle() }),
+        named("z", idle().by_hand()),
+        named("u", ResourceStatus { claim: unread(), ..idle() }),
+    ]);
+    status.listed[0] = unread();
+    let judged = Judged::new(&status);
+    let order: Vec<&str> = judged.resources.iter().map(|(_, resource)| resource.name.as_str()).collect();
+    assert_eq!(order, ["z", "x", "y", "u", "a", "b"]);
+    let needs: Vec<State> = judged.needs.iter().map(|need| need.what).collect();
+    assert_eq!(needs, [State::Orphan, State::BadRecord]);
+    assert_eq!(judged.unknown.len(), 1);
+    assert_eq!(judged.exit_code(), 1);
+}
