@@ -2,12 +2,12 @@
 
 use super::chance::Chance;
 use super::{RESOURCE, Tally};
-use crate::flushes;
 use crate::guest::Guest;
 use crate::node::{LIMIT, Node};
 use crate::pair::Pair;
 use crate::settled::is_primary;
-use anyhow::{Context, Result};
+use crate::{drbd, flushes, record};
+use anyhow::{Context, Result, ensure};
 use std::time::Duration;
 
 /// How many records the guest's host writes at a time.
@@ -193,6 +193,7 @@ fn runs() -> String {
 }
 
 fn write(node: &Node, records: &mut u64) -> Result<()> {
+    ensure!(*records + SOME <= record::ROOM, "the disk has no room for more records: fewer ROUNDS");
     flushes::write(node, RESOURCE, *records + 1..=*records + SOME)?;
     *records += SOME;
     Ok(())
@@ -230,6 +231,12 @@ fn administer(pair: &Pair, found: &mut Tally) -> Result<()> {
         let open = "ls /run/block-drbd/windows/* || drbdsetup show | grep 'allow-two-primaries.*yes'";
         found.open_windows += u64::from(node.run(open)?.code == 0);
     }
+    // Two nodes that differed in what they allow have refused each other, as the README says.
+    let connect = format!(
+        "grep '^ *{}: cs:StandAlone' /proc/drbd && drbdadm connect {RESOURCE}",
+        drbd::minor(RESOURCE)
+    );
+    pair.both(|node| node.run(&connect).map(drop))?;
     pair.both(|node| node.wait_for_drbd(RESOURCE, "ro:Secondary/Secondary"))?;
     flushes::are_equal(pair, RESOURCE)
 }
