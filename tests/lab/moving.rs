@@ -6,7 +6,9 @@ use crate::guest::Guest;
 use crate::node::{LIMIT, Node};
 use crate::pair::Pair;
 use crate::settled;
+use crate::{drbd, flushes};
 use anyhow::{Context, Result, ensure};
+use std::time::Instant;
 
 /// The resource of all of them.
 pub const RESOURCE: &str = "r6";
@@ -66,6 +68,24 @@ pub fn fails(pair: &Pair) -> Result<String> {
 fn said(pair: &Pair) -> String {
     let said = pair.a.run("cat /run/lab-migrate");
     said.map_or_else(|error| format!("{error:#}"), |output| output.text())
+}
+
+/// The link carries again. A window that was closed on one node alone leaves two nodes that differ in
+/// what they allow: they refuse each other, and one ends StandAlone until an administrator connects it.
+pub fn reconnect(pair: &Pair, resource: &str) -> Result<()> {
+    let minor = drbd::minor(resource);
+    let is_alone = format!("grep -q '^ *{minor}: cs:StandAlone' /proc/drbd");
+    pair.link.restore();
+    let start = Instant::now();
+    while start.elapsed() < LIMIT && pair.both(|node| node.drbd_is(resource, "cs:Connected ")).is_err() {
+        for node in [&pair.a, &pair.b] {
+            if node.run(&is_alone)?.code == 0 {
+                println!("lab:   {} was StandAlone and had to be connected by hand", node.name);
+                node.ok(&format!("drbdadm connect {resource}"))?;
+            }
+        }
+    }
+    flushes::are_equal(pair, resource)
 }
 
 /// Ends the guest where it is, and looks that nothing is left.

@@ -5,7 +5,6 @@
 
 use super::orphan_released::{hold_device, let_go};
 use crate::block_lock;
-use crate::flushes;
 use crate::moving::{self, RESOURCE};
 use crate::node::LIMIT;
 use crate::pair::Pair;
@@ -32,8 +31,7 @@ fn before(pair: &Pair) -> Result<()> {
     moving::begin(pair, &guest)?;
     moving::fails(pair)?;
     settled::with_guest(pair, &pair.a, guest.name, RESOURCE)?;
-    pair.link.restore();
-    flushes::are_equal(pair, RESOURCE)?;
+    moving::reconnect(pair, RESOURCE)?;
     moving::destroy(pair, &guest, &pair.a)
 }
 
@@ -44,8 +42,7 @@ fn inside(pair: &Pair) -> Result<()> {
     cut(pair)?;
     block_lock::release(&pair.b)?;
     moving::fails(pair)?;
-    pair.link.restore();
-    flushes::are_equal(pair, RESOURCE)?;
+    moving::reconnect(pair, RESOURCE)?;
     settled::with_guest(pair, &pair.a, guest.name, RESOURCE)?;
     moving::destroy(pair, &guest, &pair.a)
 }
@@ -61,8 +58,7 @@ fn after(pair: &Pair) -> Result<()> {
     cut(pair)?;
     let_go(&pair.a)?;
     moving::end(pair)?;
-    pair.link.restore();
-    flushes::are_equal(pair, RESOURCE)?;
+    moving::reconnect(pair, RESOURCE)?;
     settled::with_guest(pair, &pair.b, guest.name, RESOURCE)?;
     moving::destroy(pair, &guest, &pair.b)
 }
