@@ -6,7 +6,7 @@ use crate::guest::Guest;
 use crate::node::{LIMIT, Node};
 use crate::pair::Pair;
 use crate::settled::is_primary;
-use crate::{drbd, flushes, record};
+use crate::{flushes, moving, record};
 use anyhow::{Context, Result, ensure};
 use std::time::Duration;
 
@@ -220,25 +220,20 @@ fn administer(pair: &Pair, found: &mut Tally) -> Result<()> {
         node.ok("for id in $(xl list | awk 'NR > 1 && $2 != 0 { print $2 }'); do xl destroy $id; done")?;
         node.wait_until("without vbds", "! ls /sys/bus/xen-backend/devices | grep vbd", LIMIT)?;
     }
+    pair.both(|node| node.run("block-drbd release --all --wait 20").map(drop))?;
+    let together = moving::reconnect(pair, RESOURCE);
     for node in [&pair.a, &pair.b] {
-        if node.run("dmesg | grep 'Split-Brain detected'")?.code == 0 {
-            found.double_writers += 1;
-        }
-        node.run("block-drbd release --all --wait 20")?;
+        found.double_writers += u64::from(node.run("dmesg | grep 'Split-Brain detected'")?.code == 0);
         let primary = node.run(&is_primary(RESOURCE))?.code == 0;
         let claimed = node.run(&format!("[ -e /run/block-drbd/claims/{RESOURCE}.json ]"))?.code == 0;
         found.orphans += u64::from(primary && !claimed);
-        let open = "ls /run/block-drbd/windows/* || drbdsetup show | grep 'allow-two-primaries.*yes'";
-        found.open_windows += u64::from(node.run(open)?.code == 0);
+        let open = format!(
+            "ls /run/block-drbd/windows/* || drbdsetup show {RESOURCE} | grep 'allow-two-primaries.*yes'"
+        );
+        found.open_windows += u64::from(node.run(&open)?.code == 0);
     }
-    // Two nodes that differed in what they allow have refused each other, as the README says.
-    let connect = format!(
-        "grep '^ *{}: cs:StandAlone' /proc/drbd && drbdadm connect {RESOURCE}",
-        drbd::minor(RESOURCE)
-    );
-    pair.both(|node| node.run(&connect).map(drop))?;
-    pair.both(|node| node.wait_for_drbd(RESOURCE, "ro:Secondary/Secondary"))?;
-    flushes::are_equal(pair, RESOURCE)
+    together?;
+    pair.both(|node| node.wait_for_drbd(RESOURCE, "ro:Secondary/Secondary"))
 }
 
 /// How many acknowledged records are not there when this node is promoted.
