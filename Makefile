@@ -7,7 +7,7 @@ PREFIX  ?= /usr
 SCRIPTS ?= /etc/xen/scripts
 UNITS   ?= $(PREFIX)/lib/systemd/system
 
-.PHONY: build deps check unit test lab lab-all lab-campaign demo bench fuzz install install-units clean
+.PHONY: build deps check unit model test lab lab-all lab-campaign demo bench faults fuzz install install-units clean
 
 build:
 	$(CARGO) build --release --locked
@@ -22,13 +22,19 @@ deps:
 check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CARGO) clippy --locked --test lab -- -D warnings
+	$(CARGO) clippy --locked --test lab --test model -- -D warnings
 
 unit:
 	$(CARGO) test --locked
 
+# Two hosts in every order of events, around the real rules and handlers; then the same with each
+# safeguard taken away, which must show. `make model MODEL='WithoutLock --paths'` explores one of
+# them and prints how it goes wrong.
+model:
+	$(CARGO) test --locked --profile model --test model -- $(MODEL)
+
 # Everything that must pass.
-test: deps check build unit lab
+test: deps check build unit model lab
 
 # Two real Xen hosts with DRBD in QEMU: `make lab` runs the essential scenarios,
 # `make lab-all` every one, `make lab SCENARIO=create-destroy` those named.
@@ -50,6 +56,11 @@ demo: deps build
 bench: deps build
 	$(CARGO) test --locked --release --test vbds -- --nocapture
 	$(CARGO) test --locked --test lab -- --bench
+
+# Every system call of the shipped binary goes wrong in every way that it can, one at a time, in all
+# its modes or in one: `make faults FLOW=remove` (tests/faults/flows.rs names them).
+faults: deps build
+	FLOW=$(FLOW) $(CARGO) test --locked --test faults -- --ignored --nocapture
 
 # libFuzzer on each parser in turn, or on one: `make fuzz FUZZ=proc_drbd SECONDS=600`. Needs
 # cargo-fuzz (cargo install cargo-fuzz --locked) and a C++ compiler. Coverage is counted by the

@@ -213,6 +213,20 @@ fn what_an_older_peer_does_not_tell_is_unknown() {
 }
 
 #[test]
+fn what_an_older_program_said_is_understood() {
+    let machine = Machine::new();
+    let mut facts = json(&run(&machine, &["facts", "--json"]));
+    assert!(facts["node"].as_object_mut().unwrap().remove("usermode_helper_kind").is_some());
+    let resource = facts["resources"]["is"][0].as_object_mut().unwrap();
+    assert!(resource.remove("handlers").is_some());
+    machine.file("facts.json", &facts.to_string());
+    let file = machine.path("facts.json");
+    let check = run(&machine, &["check", "r0", "--json", "--peer-facts", file.to_str().unwrap()]);
+    assert_eq!((check.code, &check.err), (0, &String::new()), "{check:?}");
+    assert!(!check.out.contains("peer-durability-unknown"), "{check:?}");
+}
+
+#[test]
 fn what_no_peer_said_is_refused() {
     let machine = Machine::new();
     let facts = run(&machine, &["facts", "--json"]).out;
@@ -247,6 +261,11 @@ fn the_json_is_a_promise() {
     let machine = Machine::new();
     let rules = "[rules]\nmd-flushes-off = { severity = \"warn\", reason = \"battery\" }\n";
     machine.file("etc/xen/block-drbd.toml", rules);
+    let handlers = "split-brain /usr/lib/drbd/notify.sh; before-resync-target \"$SNAPSHOT\";";
+    machine.file("etc/drbd.conf", &format!("resource r0 {{ handlers {{ {handlers} }} }}\n"));
+    machine.file("usr/lib/drbd/notify.sh", "");
+    machine.file("sys/module/drbd/parameters/usermode_helper", "/sbin/drbdadm\n");
+    machine.file("sbin/drbdadm", "");
     machine.drbd.with(|model| {
         off(model, 19);
         model.resources[0].volumes[0].peer_role = 1;

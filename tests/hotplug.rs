@@ -158,6 +158,39 @@ fn refusals() {
     assert_eq!(machine.call("add"), (0, String::new()), "nothing of all that is left");
 }
 
+/// What drbd.conf says of r0 here: a handler for a lost peer, and its program.
+fn fence_peer(machine: &Machine, command: &str) {
+    machine.file("etc/drbd.conf", &format!("resource r0 {{ handlers {{ fence-peer \"{command}\"; }} }}\n"));
+    machine.file("usr/lib/drbd/fence.sh", "#!/bin/sh\nexit 1\n");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(machine.path("usr/lib/drbd/fence.sh"), executable).unwrap();
+}
+
+#[test]
+fn a_guest_that_would_freeze_without_its_peer_does_not_start() {
+    let machine = Machine::new();
+    machine.drbd.with(|model| model.resources[0].fencing = 2);
+    refused(&machine, 3, "[fencing-handler]; see that drbdadm dump r0 works on a");
+    fence_peer(&machine, "/usr/lib/drbd/gone.sh");
+    refused(&machine, 1, "which does not exist: when the peer is lost, a guest freezes until it is back");
+    fence_peer(&machine, "/usr/lib/drbd/fence.sh --once");
+    assert_eq!(machine.call("add"), (0, String::new()));
+}
+
+#[test]
+fn a_start_without_fencing_reads_no_drbd_conf() {
+    let machine = Machine::new();
+    machine.file("etc/drbd.conf", "this is { no drbd.conf");
+    let add = || said(machine.command(&["add", "--verbose"]).output().unwrap());
+    let (code, text) = add();
+    assert!(code == 0 && !text.contains("handlers_ms="), "{text}");
+    assert_eq!(machine.call("remove"), (0, String::new()));
+    machine.drbd.with(|model| model.resources[0].fencing = 2);
+    let (code, text) = add();
+    assert!(code == 3 && text.contains("handlers_ms="), "{text}");
+    assert!(text.contains("what fences the peer of r0 for a is unknown: /etc/drbd.conf:1:"), "{text}");
+}
+
 #[test]
 fn bad_params() {
     let machine = Machine::new();
@@ -401,6 +434,35 @@ fn an_add_that_fails_on_a_pending_resource_leaves_it_pending() {
     std::fs::remove_file(machine.path(&format!("dev/drbd{minor}"))).unwrap();
     assert_eq!(machine.call("add").0, 4);
     released_later(&machine);
+}
+
+#[test]
+fn an_add_that_fails_after_a_killed_one_releases_what_that_left() {
+    let machine = Machine::new();
+    let minor = machine.device.minor;
+    machine.drbd.with(|model| model.volume(minor).unwrap().role = PRIMARY);
+    let user = format!(r#"{{"domid":5,"devid":51712,"minor":{minor}}}"#);
+    let record = format!(r#"{{"version":1,"resource":"r0","promoted":[{minor}],"users":[{user}]}}"#);
+    machine.file("run/block-drbd/claims/r0.json", &record);
+    std::fs::remove_file(machine.path(&format!("dev/drbd{minor}"))).unwrap();
+    let (code, text) = machine.call("add");
+    assert_eq!(code, 4, "{text}");
+    assert!(text.contains("is released as soon as it can be"), "{text}");
+    released_later(&machine);
+}
+
+/// Who ignores SIGCHLD hands that on to what he starts: no child can be waited for.
+#[test]
+fn a_caller_that_ignores_sigchld() {
+    let machine = Machine::new();
+    for action in ["add", "remove"] {
+        let mut shell = std::process::Command::new("sh");
+        let program = machine.command(&[action]);
+        shell.args(["-c", "trap '' CHLD; exec \"$0\" \"$@\""]).arg(program.get_program());
+        shell.args(program.get_args()).envs(program.get_envs().filter_map(|(k, v)| Some((k, v?))));
+        assert_eq!(said(shell.output().unwrap()), (0, String::new()), "{action}");
+    }
+    assert_eq!(machine.role(), SECONDARY);
 }
 
 /// Waits for the detached release.

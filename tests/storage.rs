@@ -47,6 +47,7 @@ fn resource(volumes: Vec<Volume>) -> Resource {
         suspended: Suspended { user: false, no_data: false, fencing: false, quorum: false },
         write_ordering: unknown(),
         on_no_data: unknown(),
+        handlers: unknown(),
         needs_quorum: unknown(),
         volumes,
         connections: Vec::new(),

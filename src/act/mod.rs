@@ -104,11 +104,12 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
                     primary.push(*minor);
                 }
             }
-            Step::Record { before, after } => {
-                if let Err(error) = unrecord(host, before.as_ref(), after, &primary) {
+            Step::Record { before, after } => match unrecord(host, before.as_ref(), after, &primary) {
+                Ok(left) => *pending = pending.take().or(left),
+                Err(error) => {
                     *pending = Some(format!("the record of {} is wrong: {error:#}", after.resource));
                 }
-            }
+            },
             Step::RecordLone { resource, before, .. } => {
                 if let Err(error) = record_lone(host, resource, before.as_ref()) {
                     *pending = Some(format!("the record of {resource} without its peer is wrong: {error:#}"));
@@ -131,8 +132,14 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
     }
 }
 
-/// Puts back the record that was there, with what is still Primary because of us.
-fn unrecord(host: &mut Host, before: Option<&Claim>, after: &Claim, primary: &[u32]) -> Result<()> {
+/// Puts back the record that was there, with what is still Primary because of us; says what is
+/// left to a detached release.
+fn unrecord(
+    host: &mut Host,
+    before: Option<&Claim>,
+    after: &Claim,
+    primary: &[u32],
+) -> Result<Option<String>> {
     let mut claim = before.cloned().unwrap_or_else(|| Claim::new(&after.resource));
     claim
         .promoted
@@ -140,7 +147,14 @@ fn unrecord(host: &mut Host, before: Option<&Claim>, after: &Claim, primary: &[u
     record(host, &claim)?;
     // Also when it was pending before: the release that waited for it may have given way to this add.
     let pending = claim.users.is_empty() && !claim.promoted.is_empty();
-    if pending || !primary.is_empty() { detach(host, &after.resource) } else { Ok(()) }
+    if !pending && primary.is_empty() {
+        return Ok(None);
+    }
+    detach(host, &after.resource)?;
+    Ok(Some(format!(
+        "{} was Primary already, for nobody, and is released as soon as it can be",
+        after.resource
+    )))
 }
 
 fn record(host: &mut Host, claim: &Claim) -> Result<()> {
@@ -198,5 +212,7 @@ fn close_window(host: &mut Host, resource: &str, alone: bool, hand_over: bool) -
 fn detach(host: &Host, resource: &str) -> Result<()> {
     let root = host.root().to_string_lossy();
     let arguments = ["--sysroot", &root, "release", "--recorded", "--wait", "3600", resource];
-    crate::host::program::detach(&arguments)
+    crate::host::program::detach(&arguments).with_context(|| {
+        format!("{resource} is not looked after; run: block-drbd release --recorded {resource}")
+    })
 }

@@ -118,6 +118,7 @@ impl<'a> Machine<'a> {
         let mut peers = peers::Peers::new(given);
         if let Known::Is(resources) = &mut resources {
             peers.name(host, resources);
+            gather::handler_entries::look(host, resources);
         }
         Machine { host, settings, resources, peers }
     }

@@ -1,6 +1,6 @@
 //! DRBD's resources as this host's kernel module, or a file in its place, tells them.
 
-use super::Known;
+use super::{HandlerEntry, Known};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -230,6 +230,9 @@ pub struct Resource {
     pub write_ordering: Known<WriteOrdering>,
     /// What is done when no data can be reached (RESOURCE_OPTS on_no_data).
     pub on_no_data: Known<OnNoData>,
+    /// What drbd.conf has for its events, by event; an add looks only where fencing is in force.
+    #[serde(default = "untold")]
+    pub handlers: Known<Vec<HandlerEntry>>,
     /// Whether a promotion needs so many nodes that the others are too few for one
     /// (9: RESOURCE_OPTS quorum; 8.x has none).
     #[serde(default = "untold")]
@@ -315,7 +318,7 @@ mod hex {
 }
 
 /// Where a host of an older version has told of itself.
-fn untold<T>() -> Known<T> {
+pub(super) fn untold<T>() -> Known<T> {
     Known::Unknown("it was not told".into())
 }
 

@@ -7,6 +7,7 @@
 
 mod claim;
 mod drbd;
+mod handler;
 mod lone;
 mod node;
 mod status;
@@ -16,6 +17,7 @@ mod xen;
 
 pub use claim::*;
 pub use drbd::*;
+pub use handler::*;
 pub use lone::*;
 pub use node::*;
 pub use status::*;

@@ -1,8 +1,9 @@
 //! One host as a whole: what `block-drbd facts --json` prints and what a peer asks for.
 
+use super::drbd::untold;
 use super::drbd::{Connection, Resource};
 use super::storage::Devices;
-use super::{Known, PhysicalDevice, storage};
+use super::{Known, PhysicalDevice, ProgramKind, storage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -56,6 +57,9 @@ pub struct Node {
     pub disable_sendpage: Known<bool>,
     /// Module parameter: what the module runs for its handlers.
     pub usermode_helper: Known<String>,
+    /// What stands there.
+    #[serde(default = "untold")]
+    pub usermode_helper_kind: Known<ProgramKind>,
 }
 
 impl Node {

@@ -7,6 +7,7 @@ pub mod claims;
 pub mod domains;
 pub mod domu;
 pub mod drbd;
+pub mod handler_entries;
 pub mod lone;
 pub mod node;
 pub mod peers;
@@ -23,7 +24,7 @@ pub mod windows;
 use crate::config::Settings;
 use crate::event::{Action, Hotplug, VbdPath};
 use crate::facts::storage::Devices;
-use crate::facts::{Backend, Connection, FACTS_VERSION, Facts, Known, NodeFacts, Resource, Role};
+use crate::facts::{Backend, Connection, FACTS_VERSION, Facts, Fencing, Known, NodeFacts, Resource, Role};
 use crate::host::Host;
 use crate::target::Target;
 use anyhow::Result;
@@ -61,6 +62,7 @@ pub fn facts(host: &Host, event: &Hotplug, target: &Result<Target, String>, sett
     if event.action == Action::Add {
         usage(host, &mut facts);
         durability(host, &mut facts, settings);
+        fencing(host, &mut facts);
         // It tries one itself: no earlier one counts.
         facts.last_flush = Known::Is(None);
         facts.receiving = Known::from(toolstack::receives_migration(host));
@@ -156,6 +158,16 @@ fn durability(host: &Host, facts: &mut Facts, settings: &Settings) {
     facts.peers = Known::from(kept);
 }
 
+/// Which handlers would be called: a start needs that, and the files that tell it, only where a lost
+/// peer is fenced.
+fn fencing(host: &Host, facts: &mut Facts) {
+    let Known::Is(Some(resource)) = &mut facts.resource else { return };
+    let fences = |connection: &Connection| connection.fencing != Known::Is(Fencing::DontCare);
+    if resource.connections.iter().any(fences) {
+        handler_entries::look(host, std::slice::from_mut(resource));
+    }
+}
+
 /// Who uses the named volume in this domain itself.
 fn usage(host: &Host, facts: &mut Facts) {
     if let (Some(minor), Some(&major)) = (facts.volume().map(|volume| volume.minor), facts.major.value()) {
@@ -211,6 +223,7 @@ pub fn node_facts(host: &Host, settings: &Settings) -> NodeFacts {
     let devices = match &mut resources {
         Known::Is(resources) => {
             name_peers(host, resources);
+            handler_entries::look(host, resources);
             storage::look(host, resources)
         }
         Known::Unknown(_) => Devices::new(),

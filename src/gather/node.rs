@@ -1,6 +1,7 @@
 //! The host as a whole: its name, its kernel, its hypervisor, DRBD's module.
 
-use crate::facts::{Known, Node};
+use super::handler_entries;
+use crate::facts::{Known, Node, ProgramKind};
 use crate::host::Host;
 use anyhow::{Context, Result, bail};
 
@@ -9,6 +10,7 @@ const MODULE: &str = "/sys/module/drbd";
 /// Reads all of it.
 pub fn node(host: &Host) -> Node {
     let text = |path: &str| Known::from(host.read_text(path));
+    let helper = parameter(host, "usermode_helper");
     Node {
         host: text("/proc/sys/kernel/hostname"),
         boot_id: text("/proc/sys/kernel/random/boot_id"),
@@ -16,7 +18,11 @@ pub fn node(host: &Host) -> Node {
         xen: Known::from(xen_version(host)),
         drbd: Known::from(drbd_version(host)),
         disable_sendpage: Known::from(parameter(host, "disable_sendpage").and_then(|text| yes_or_no(&text))),
-        usermode_helper: Known::from(parameter(host, "usermode_helper")),
+        usermode_helper_kind: match &helper {
+            Ok(helper) => Known::from(helper_kind(host, helper)),
+            Err(error) => Known::Unknown(format!("{error:#}")),
+        },
+        usermode_helper: Known::from(helper),
     }
 }
 
@@ -31,6 +37,7 @@ pub fn not_asked() -> Node {
         drbd: Known::Unknown(unknown()),
         disable_sendpage: Known::Unknown(unknown()),
         usermode_helper: Known::Unknown(unknown()),
+        usermode_helper_kind: Known::Unknown(unknown()),
     }
 }
 
@@ -44,7 +51,7 @@ pub fn xen_version(host: &Host) -> Result<(u32, u32)> {
 }
 
 /// `8.4.11`: from the module, or from the first line of /proc/drbd.
-fn drbd_version(host: &Host) -> Result<String> {
+pub fn drbd_version(host: &Host) -> Result<String> {
     if let Some(version) = host.read_optional(&format!("{MODULE}/version"))? {
         return Ok(version);
     }
@@ -54,6 +61,13 @@ fn drbd_version(host: &Host) -> Result<String> {
         Some(version) => Ok(version.to_string()),
         None => bail!("/proc/drbd does not begin with a version"),
     }
+}
+
+/// What the kernel would run: it looks for a path without a `/` in front from the root on, as its
+/// threads stand there.
+fn helper_kind(host: &Host, helper: &str) -> Result<ProgramKind> {
+    let path = format!("/{}", helper.trim_start_matches('/'));
+    Ok(handler_entries::program(host, &path)?.kind)
 }
 
 fn parameter(host: &Host, name: &str) -> Result<String> {

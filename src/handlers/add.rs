@@ -42,9 +42,12 @@ fn attach(
         Ok(target) => target.resource.clone(),
         Err(reason) => return Plan::nothing(reason.clone()),
     };
-    let before = facts.claim.value().and_then(Clone::clone);
+    // What goes back on record when this fails: not those whom an add that was killed has left.
+    let mut before = facts.claim.value().and_then(Clone::clone);
+    if let Some(claim) = &mut before {
+        claim.users.retain(|user| is_live(facts, user));
+    }
     let mut after = before.clone().unwrap_or_else(|| Claim::new(&resource));
-    after.users.retain(|user| is_live(facts, user));
     after.users.push(Claimant { domid: vbd.domid, devid: vbd.devid, minor: volume.minor });
     if before.is_none() {
         after.two_primaries = two_primaries(facts);

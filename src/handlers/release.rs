@@ -12,6 +12,8 @@ pub fn cannot_tell(facts: &Facts, named: bool) -> Option<&str> {
         (Known::Is(None), Known::Unknown(why), _) | (Known::Is(None), _, Known::Unknown(why)) if named => {
             Some(why)
         }
+        // Whether those on record still have it.
+        (Known::Is(Some(claim)), _, Known::Unknown(why)) if !claim.users.is_empty() => Some(why),
         _ => None,
     }
 }
@@ -44,7 +46,9 @@ pub fn by_name(facts: &Facts) -> Plan {
 }
 
 fn with_window(facts: &Facts, (mut steps, summary): (Vec<Step>, String)) -> Plan {
-    steps.extend(window::close(facts, false, false));
+    // With the record goes the knowledge that a window of the other node is open.
+    let released = !steps.is_empty();
+    steps.extend(window::close(facts, released, false));
     Plan { steps, summary }
 }
 

@@ -23,24 +23,24 @@ fn leave(vbd: &VbdPath, facts: &Facts, claim: &Claim) -> Plan {
     after
         .users
         .retain(|user| (user.domid, user.devid) != (vbd.domid, vbd.devid) && add::is_live(facts, user));
-    let resource = claim.resource.clone();
+    let resource = &claim.resource;
     // What could not be found out of other guests does not keep it Primary for
     // ever: every user of ours is on record, and DRBD does not demote what is open.
     let known_user = facts.users.value().is_some_and(|users| users.iter().any(|user| user.live));
     let in_use = known_user || !after.users.is_empty();
-    let mut steps = vec![Step::Record { before: Some(claim.clone()), after: after.clone() }];
-    if in_use {
-        return Plan { steps, summary: format!("{resource} stays Primary for another user of this host") };
+    if !in_use && !claim.promoted.is_empty() {
+        let summary = format!("{resource} is released");
+        // The record keeps this user until it is done: after a death in between the same call,
+        // made again, finds it. And where /run is full, nothing can be written, but a record removed.
+        let mut steps: Vec<Step> = release::steps_of(facts, after, true).collect();
+        steps.extend(window::close(facts, true, true));
+        return Plan { steps, summary };
     }
-    if claim.promoted.is_empty() {
-        return Plan {
-            steps,
-            summary: format!("{resource} was Primary before it was attached and stays so"),
-        };
-    }
-    steps.extend(release::steps_of(facts, after, true));
-    steps.extend(window::close(facts, true, true));
-    Plan { steps, summary: format!("{resource} is released") }
+    let summary = match in_use {
+        true => format!("{resource} stays Primary for another user of this host"),
+        false => format!("{resource} was Primary before it was attached and stays so"),
+    };
+    Plan { steps: vec![Step::Record { before: Some(claim.clone()), after }], summary }
 }
 
 /// Without a record there is nothing of ours to release, except for a guest

@@ -18,10 +18,27 @@ fn claimed(mut facts: Facts, promoted: &[u32]) -> Facts {
     facts
 }
 
+/// On record without a user.
+fn pending(facts: Facts) -> Facts {
+    let claim = Claim { promoted: vec![3], ..Claim::new("r0") };
+    Facts { claim: Known::Is(Some(claim)), ..facts }
+}
+
 fn used(mut facts: Facts, live: bool) -> Facts {
     let (domid, devid, minor, guest) = (5, 51712, 3, Some("vm".into()));
     facts.users =
         Known::Is(vec![User { domid, devid, minor, guest, live, leaving: false, same_guest: false }]);
+    facts
+}
+
+/// With a window that the peer has opened: its guest has moved there.
+fn moved(mut facts: Facts) -> Facts {
+    if let Known::Is(Some(resource)) = &mut facts.resource {
+        resource.connections[0].two_primaries = Known::Is(true);
+    }
+    if let Known::Is(Some(claim)) = &mut facts.claim {
+        claim.two_primaries = Some(false);
+    }
     facts
 }
 
@@ -70,8 +87,17 @@ fn what_a_release_does() {
         (Facts { claim: Known::Unknown(unknown()), window: Known::Unknown(unknown()), ..good() }, "?", "?"),
         (Facts { users: Known::Unknown(unknown()), ..primary() }, "?", ""),
         (Facts { resource: Known::Unknown(unknown()), ..good() }, "?", ""),
-        (Facts { users: Known::Unknown(unknown()), ..claimed(primary(), &[3]) }, "", ""),
+        (Facts { users: Known::Unknown(unknown()), ..claimed(primary(), &[3]) }, "?", "?"),
+        (
+            Facts { users: Known::Unknown(unknown()), ..pending(primary()) },
+            "record release",
+            "record release",
+        ),
         (Facts { window: Known::Unknown(unknown()), ..good() }, "close", "close"),
+        // A window of the peer ends with the record, and not before nobody here needs it.
+        (moved(pending(primary())), "record release close", "record release close"),
+        (moved(used(claimed(primary(), &[3]), false)), "record release close", "record release close"),
+        (moved(used(claimed(primary(), &[3]), true)), "", ""),
         (Facts { window: Known::Unknown(unknown()), ..primary() }, "demote close", "close"),
     ];
     for (number, (facts, named, recorded)) in rows.into_iter().enumerate() {

@@ -10,6 +10,7 @@
 
 use super::{Deadline, Stop, sys};
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -42,6 +43,10 @@ const DEATH: Duration = Duration::from_millis(200);
 /// The child dies with this process. `call` must return its result as bytes
 /// and must not rely on anything that it changes in memory.
 pub fn run(deadline: Deadline, call: impl FnOnce() -> Vec<u8>) -> Result<Ended> {
+    // A call that is begun may take effect, in time or not.
+    if let Err(stop) = deadline.remaining() {
+        return Ok(Ended::GivenUp { stop, lingers: false });
+    }
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("making a pipe")?;
     match sys::fork().context("starting a child")? {
         None => {
@@ -62,7 +67,8 @@ fn wait_for(reader: OwnedFd, child: Pid, deadline: Deadline) -> Result<Ended> {
         Ok(()) => {
             let mut answer = Vec::new();
             File::from(reader).read_to_end(&mut answer).context("reading a child's answer")?;
-            waitpid(child, None).context("waiting for a child")?;
+            // ECHILD: whoever started this process ignores SIGCHLD, which it inherits (wait(2)).
+            while waitpid(child, None) == Err(Errno::EINTR) {}
             anyhow::ensure!(!answer.is_empty(), "the child that made the call died without an answer");
             Ok(Ended::Answered(answer))
         }
@@ -109,6 +115,17 @@ mod tests {
     fn an_answer_comes_back() {
         let ended = run(Deadline::after(Duration::from_secs(5)), || b"done".to_vec()).unwrap();
         assert!(matches!(ended, Ended::Answered(answer) if answer == b"done"));
+    }
+
+    #[test]
+    fn no_call_is_begun_when_the_time_is_over() {
+        let file = std::env::temp_dir().join(format!("block-drbd-begun-{}", std::process::id()));
+        let ended = run(Deadline::after(Duration::ZERO), || {
+            let _ = std::fs::write(&file, "");
+            Vec::new()
+        });
+        assert!(matches!(ended.unwrap(), Ended::GivenUp { stop: Stop::Deadline, lingers: false }));
+        assert!(!file.exists());
     }
 
     #[test]

@@ -26,7 +26,9 @@ pub struct Lock {
 /// Takes the lock file `path`.
 pub fn take(host: &Host, path: &str) -> Result<Lock> {
     let file = open(&host.make_own(path)?).with_context(|| format!("opening the lock {path}"))?;
-    wait(host.deadline(), || attempt(&file)).with_context(|| format!("waiting for the lock {path}"))?;
+    wait(host.deadline(), || attempt(&file)).with_context(|| {
+        format!("waiting for the lock {path}, which another process holds (fuser -v {path} names it)")
+    })?;
     Ok(Lock { _file: file })
 }
 
@@ -104,6 +106,7 @@ fn attempt(file: &File) -> Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => Ok(false),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }

@@ -55,6 +55,19 @@ pub struct Program {
     pub executable: bool,
 }
 
+/// What stands at a path, links followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file that somebody may execute; that is enough for root.
+    Executable,
+    /// Another regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A device, a FIFO, a socket.
+    Other,
+}
+
 impl Host {
     /// The machine under `root` (`/` for this one), with `deadline` for all that is done on it.
     pub fn new(root: &Path, xenstore_named: xenstore::Named, deadline: Deadline) -> Self {
@@ -192,6 +205,24 @@ impl Host {
         }
     }
 
+    /// What stands at `path`, which is not opened; `None` where there is nothing.
+    pub fn kind(&self, path: &str) -> Result<Option<Kind>> {
+        let found = match fs::metadata(self.inside(path)?) {
+            Ok(found) => found,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error).with_context(|| format!("looking at {path}")),
+        };
+        let executable = found.permissions().mode() & 0o111 != 0;
+        Ok(Some(match (found.is_file(), found.is_dir()) {
+            (true, _) if executable => Kind::Executable,
+            (true, _) => Kind::File,
+            (_, true) => Kind::Directory,
+            _ => Kind::Other,
+        }))
+    }
+
     /// The arguments of the process that called this one, each followed by a NUL.
     pub fn caller(&self) -> Result<String> {
         self.read_text(&format!("/proc/{}/cmdline", nix::unistd::getppid()))
@@ -215,10 +246,15 @@ impl Host {
     }
 
     fn entries(&self, path: &str) -> Result<Option<Vec<(String, u64)>>> {
-        let entries = match fs::read_dir(self.inside(path)?) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("listing {path}")),
+        let directory = self.inside(path)?;
+        let entries = loop {
+            match fs::read_dir(&directory) {
+                Ok(entries) => break entries,
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                // std makes every other call again, but not this one.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).with_context(|| format!("listing {path}")),
+            }
         };
         let mut names = Vec::new();
         for entry in entries {

@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods)]
 
+use super::bounded::{self, Ended};
 use super::{Deadline, sys};
 use anyhow::{Context, Result, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -14,9 +15,14 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// How much of what a failing program says on stderr is worth telling.
 const LONGEST_COMPLAINT: usize = 300;
+
+/// How long the start of a program that goes on by itself may take: a part of the time between
+/// the end of all undoing and the end of Xen's patience.
+const STARTING: Duration = Duration::from_secs(1);
 
 /// Where programs are found that are not named by their path.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -24,6 +30,19 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Starts this program with `arguments`, in a session of its own, with no
 /// environment and no descriptors: nothing that ends the caller ends it.
 pub fn detach(arguments: &[&str]) -> Result<()> {
+    // std waits for the new program, and after some errors even for its end.
+    let start = || match start_detached(arguments) {
+        Ok(()) => b"started".to_vec(),
+        Err(error) => format!("{error:#}").into_bytes(),
+    };
+    match bounded::run(Deadline::after(STARTING).despite_signals(), start)? {
+        Ended::Answered(answer) if answer == b"started" => Ok(()),
+        Ended::Answered(why) => bail!("starting the detached release: {}", String::from_utf8_lossy(&why)),
+        Ended::GivenUp { stop, .. } => bail!("starting the detached release: {stop}"),
+    }
+}
+
+fn start_detached(arguments: &[&str]) -> Result<()> {
     Command::new("/proc/self/exe")
         .args(arguments)
         .env_clear()
@@ -32,8 +51,7 @@ pub fn detach(arguments: &[&str]) -> Result<()> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0)
-        .spawn()
-        .context("starting the detached release")?;
+        .spawn()?;
     Ok(())
 }
 
@@ -121,7 +139,7 @@ fn take(pipe: &mut impl Read, into: &mut Vec<u8>) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     fn said(words: &[&str], largest: usize) -> Result<String, String> {
         let command: Vec<String> = words.iter().map(ToString::to_string).collect();

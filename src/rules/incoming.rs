@@ -30,6 +30,11 @@ fn check(facts: &Facts) -> Judgement {
             "xenstore has no vm node for it",
             format!("end the migration and start the guest again; {name} is not touched"),
         ),
+        (Some(_), Known::Unknown(why)) => unknown(
+            "whether another guest is moving in",
+            why,
+            format!("end what window there may be with: block-drbd release {name}; then migrate again"),
+        ),
         (Some(vm), Known::Is(Some(window))) if window.vm != *vm => refuse_for_now(
             format!("another guest (domain {}) is moving in on {name}", window.domid),
             format!("see what that is with: block-drbd status; then run: block-drbd release {name}"),

@@ -15,8 +15,12 @@ pub mod disk_line;
 mod disk_state;
 mod disk_timeout;
 mod diskless;
+mod fencing_handler;
 mod flush_probe;
 mod guest_barrier_off;
+mod handler_broken;
+mod handler_entry;
+mod handler_one_node;
 mod held;
 mod hvm_era;
 pub mod incoming;
@@ -46,6 +50,7 @@ mod target_options;
 pub(crate) mod tests;
 mod two_primaries;
 mod unreplicated_disk;
+mod usermode_helper;
 mod verdict;
 mod volume;
 mod write_order_downgraded;
@@ -186,6 +191,10 @@ pub const ALL: &[Rule] = &[
     standalone::RULE,
     peer_unfenced::RULE,
     io_suspended::RULE,
+    fencing_handler::RULE,
+    usermode_helper::RULE,
+    handler_broken::RULE,
+    handler_one_node::RULE,
     mounted::RULE,
     swap::RULE,
     held::RULE,

@@ -3,13 +3,17 @@
 
 use crate::config::Settings;
 use crate::facts::storage::{Cache, Devices, Walk, leaves};
-use crate::facts::{Connection, DiskOptions, DiskState, Facts, Known, Node, PeerAnswer, Resource, Volume};
+use crate::facts::{
+    Connection, DiskOptions, DiskState, Facts, Fencing, Known, Node, PeerAnswer, Resource, Volume,
+};
 
 /// The first kernel with flush requests in the place of barriers.
 pub const FIRST_FLUSHES: [u32; 3] = [2, 6, 37];
 
 /// One node's half of a volume.
 pub struct Side<'a> {
+    /// Whether it is this node's.
+    pub here: bool,
     /// The node's name.
     pub name: &'a str,
     /// The node.
@@ -39,7 +43,7 @@ impl<'a> Side<'a> {
             return Vec::new();
         };
         let (node, devices) = (&facts.node, &facts.devices);
-        let own = Side { name: node.name(), node, devices, resource, volume };
+        let own = Side { here: true, name: node.name(), node, devices, resource, volume };
         let peers = facts.peers.value().into_iter().flatten();
         let theirs = peers.filter_map(|answer| Side::of_peer(answer, &resource.name, volume.number));
         std::iter::once(own).chain(theirs).collect()
@@ -50,7 +54,14 @@ impl<'a> Side<'a> {
         let facts = &answer.facts;
         let resource = facts.resources.value()?.iter().find(|other| other.name == resource)?;
         let volume = resource.volumes.iter().find(|other| other.number == volume)?;
-        Some(Side { name: &answer.peer, node: &facts.node, devices: &facts.devices, resource, volume })
+        Some(Side {
+            here: false,
+            name: &answer.peer,
+            node: &facts.node,
+            devices: &facts.devices,
+            resource,
+            volume,
+        })
     }
 
     /// Whether a disk is attached, so that its options and its stack matter.
@@ -61,6 +72,22 @@ impl<'a> Side<'a> {
     /// The disk options, where a disk is attached and they are known.
     pub fn options(&self) -> Option<&DiskOptions> {
         self.volume.options.value().filter(|_| self.has_disk())
+    }
+
+    /// What is done there when the peer is lost, where that is anything: the gravest policy of its connections.
+    pub fn fencing(&self) -> Option<&Fencing> {
+        let policies = self.resource.connections.iter().filter_map(|peer| peer.fencing.value());
+        let fencing: Vec<&Fencing> = policies.filter(|policy| **policy != Fencing::DontCare).collect();
+        let gravest = fencing.iter().find(|policy| ***policy == Fencing::ResourceAndStonith);
+        gravest.or(fencing.first()).copied()
+    }
+
+    /// Why it is not known of a connection what is done when its peer is lost.
+    pub fn fencing_unknown(&self) -> Option<&str> {
+        self.resource.connections.iter().find_map(|peer| match &peer.fencing {
+            Known::Unknown(why) => Some(why.as_str()),
+            Known::Is(_) => None,
+        })
     }
 
     /// What a power cut loses of the data.

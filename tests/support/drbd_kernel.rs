@@ -12,14 +12,13 @@
 pub mod messages;
 
 use messages::{context_name, message};
-use nix::sys::socket::{
-    AddressFamily, Backlog, Shutdown, SockFlag, SockType, UnixAddr, bind, listen, shutdown, socket,
-};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -45,6 +44,8 @@ pub struct Model {
     /// How often the volumes have been listed.
     pub listed: usize,
     log: Vec<Asked>,
+    /// Nobody is served any more.
+    ended: bool,
 }
 
 /// A resource of the model; numbers are the kernel's.
@@ -208,7 +209,7 @@ impl Volume {
 /// The stand-in at ROOT/run/generic-netlink. It ends when dropped.
 pub struct DrbdKernel {
     model: Arc<Mutex<Model>>,
-    listener: UnixListener,
+    path: PathBuf,
 }
 
 impl DrbdKernel {
@@ -222,14 +223,17 @@ impl DrbdKernel {
         // std takes any listening Unix socket; this one keeps message boundaries.
         let listener = UnixListener::from(fd);
         let model = Arc::new(Mutex::new(Model::default()));
-        let (served, accepting) = (model.clone(), listener.try_clone().unwrap());
+        let served = model.clone();
         std::thread::spawn(move || {
-            while let Ok((socket, _)) = accepting.accept() {
+            while let Ok((socket, _)) = listener.accept() {
                 let model = served.clone();
+                if model.lock().unwrap().ended {
+                    return;
+                }
                 std::thread::spawn(move || Conversation { socket, model }.run());
             }
         });
-        DrbdKernel { model, listener }
+        DrbdKernel { model, path }
     }
 
     /// Looks at or changes the model.
@@ -245,7 +249,9 @@ impl DrbdKernel {
 
 impl Drop for DrbdKernel {
     fn drop(&mut self) {
-        let _ = shutdown(self.listener.as_raw_fd(), Shutdown::Both);
+        self.with(|model| model.ended = true);
+        let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        let _ = connect(fd.as_raw_fd(), &UnixAddr::new(&self.path).unwrap());
     }
 }
 
@@ -303,7 +309,14 @@ impl Conversation {
             }
             _ => {}
         }
-        let answers = self.model.lock().unwrap().react(request);
+        let answers = {
+            let mut model = self.model.lock().unwrap();
+            // The kernel works inside the send(2) of the one who asks: never for one who is dead.
+            if self.hung_up() {
+                return false;
+            }
+            model.react(request)
+        };
         for mut answer in answers {
             if let Some(Fault::Interrupted(1..)) = fault {
                 answer[6] |= 0x10;
@@ -314,6 +327,12 @@ impl Conversation {
             self.send(answer);
         }
         true
+    }
+
+    fn hung_up(&self) -> bool {
+        let mut socket = [PollFd::new(self.socket.as_fd(), PollFlags::empty())];
+        poll(&mut socket, PollTimeout::ZERO).unwrap();
+        socket[0].revents().unwrap().contains(PollFlags::POLLHUP)
     }
 
     fn fault(&self, command: u8) -> Option<Fault> {

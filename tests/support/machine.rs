@@ -6,30 +6,40 @@
 use crate::drbd_kernel::{DrbdKernel, Resource};
 use crate::place::Place;
 use crate::xenstored::Xenstored;
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 
 pub const BACKEND: &str = "/local/domain/0/backend/vbd/5/51712";
 
 pub struct Machine {
-    place: Place,
     pub xenstored: Xenstored,
     pub drbd: DrbdKernel,
     /// The block device that plays `/dev/drbdN`: a loop device of the test's own.
-    pub device: LoopDevice,
+    pub device: Arc<LoopDevice>,
+    /// The program.
+    pub binary: PathBuf,
+    /// Last: the daemons end by their sockets in it.
+    place: Place,
 }
 
 impl Machine {
     /// Xen 4.17, the resource r0 in good order, and guest 5 waiting for it.
     pub fn new() -> Machine {
+        Machine::on(Arc::new(LoopDevice::new()))
+    }
+
+    /// The same with a loop device that others may have too: no test writes to it.
+    pub fn on(device: Arc<LoopDevice>) -> Machine {
         let place = Place::new();
-        let device = LoopDevice::new();
         let machine = Machine {
             xenstored: Xenstored::start(&place.path().join("run/xenstored/socket")),
             drbd: DrbdKernel::start(place.path()),
             place,
             device,
+            binary: env!("CARGO_BIN_EXE_block-drbd").into(),
         };
         machine.file("sys/hypervisor/version/major", "4\n");
         machine.file("sys/hypervisor/version/minor", "17\n");
@@ -63,12 +73,11 @@ impl Machine {
     }
 
     /// Creates the device node, which names the loop device.
-    fn node(&self) {
+    pub fn node(&self) {
         let path = self.path(&format!("dev/drbd{}", self.device.minor));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let minor = self.device.minor.to_string();
-        let made = Command::new("mknod").arg(&path).args(["b", "7", &minor]).status().unwrap();
-        assert!(made.success());
+        let device = makedev(7, self.device.minor.into());
+        mknod(&path, SFlag::S_IFBLK, Mode::from_bits_truncate(0o600), device).unwrap();
     }
 
     /// What the toolstack writes before it calls the script.
@@ -94,7 +103,7 @@ impl Machine {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_block-drbd"));
+        let mut command = Command::new(&self.binary);
         command.arg("--sysroot").arg(self.place.path()).args(arguments);
         command
             .env_clear()
@@ -142,7 +151,7 @@ pub struct LoopDevice {
 }
 
 impl LoopDevice {
-    fn new() -> LoopDevice {
+    pub fn new() -> LoopDevice {
         let file = Place::new();
         let image = file.path().join("image");
         fs::File::create(&image).unwrap().set_len(1 << 20).unwrap();

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, clippy::disallowed_methods, clippy::unwrap_used)]
 
+use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, umask};
+use nix::unistd::Pid;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,13 +13,16 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 pub struct Place(PathBuf);
 
 impl Place {
-    /// A new empty one. Its path is short: a socket in it must fit into 108 bytes.
+    /// A new empty one, in memory where there is such a place: ext4 looks long for an inode that
+    /// was not deleted just now. Its path is short: a socket in it must fit into 108 bytes.
     pub fn new() -> Place {
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         // What others may write into is not believed: not the tests' own files either.
         umask(Mode::S_IWGRP | Mode::S_IWOTH);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("block-drbd-{}-{count}", std::process::id());
-        let path = std::env::temp_dir().join(name);
+        let path = parent.join(name);
         std::fs::create_dir(&path).unwrap();
         Place(path)
     }
@@ -29,6 +34,21 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        end_releases(&self.0);
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A detached release outlives the program that it was started by, and would make the
+/// directory again.
+pub fn end_releases(root: &Path) {
+    let argument = format!("--sysroot\0{}\0release\0", root.display());
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        let name = process.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        let arguments = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        if String::from_utf8_lossy(&arguments).contains(&argument) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
     }
 }

@@ -46,6 +46,7 @@ fn a_connected_primary() {
         source: Source::Kernel,
         write_ordering: Known::Is(WriteOrdering::Flush),
         on_no_data: Known::Is(OnNoData::IoError),
+        handlers: Known::Unknown("it was not looked for".into()),
         needs_quorum: Known::Is(false),
         volumes: vec![Volume {
             number: 0,

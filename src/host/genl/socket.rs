@@ -44,16 +44,25 @@ impl Socket {
     }
 
     fn to(fd: OwnedFd, address: &dyn SockaddrLike) -> nix::Result<Self> {
-        connect(fd.as_raw_fd(), address)?;
+        while let Err(errno) = connect(fd.as_raw_fd(), address) {
+            if errno != Errno::EINTR {
+                return Err(errno);
+            }
+        }
         Ok(Socket(fd))
     }
 
     /// Sends one message. The kernel works on it inside this call, so it lasts
-    /// as long as that work and no deadline reaches it, only a signal.
+    /// as long as that work and no deadline reaches it, only a signal: the kernel then
+    /// answers so. EINTR says that nothing was sent (send(2)).
     pub fn send(&self, message: &[u8]) -> Result<(), Error> {
-        send(self.0.as_raw_fd(), message, MsgFlags::MSG_NOSIGNAL)
-            .map_err(|errno| Error::Call("send", errno))?;
-        Ok(())
+        loop {
+            match send(self.0.as_raw_fd(), message, MsgFlags::MSG_NOSIGNAL) {
+                Ok(_) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::Call("send", errno)),
+            }
+        }
     }
 
     /// The length of the next datagram, which is put into `buffer` ([`DATAGRAM`]

@@ -2,6 +2,7 @@
 
 mod configuration;
 mod durability;
+mod handlers;
 mod use_and_replication;
 
 use super::*;
@@ -47,6 +48,12 @@ pub(crate) fn healthy() -> Resource {
             disk: DiskState::UpToDate,
         }],
     };
+    let fence_peer = HandlerEntry {
+        event: "fence-peer".into(),
+        command: "/usr/lib/drbd/fence.sh".into(),
+        program: Known::Is(Program { path: "/usr/lib/drbd/fence.sh".into(), kind: ProgramKind::Executable }),
+        place: "/etc/drbd.conf:2:3".into(),
+    };
     Resource {
         name: "r0".into(),
         source: Source::Kernel,
@@ -54,6 +61,7 @@ pub(crate) fn healthy() -> Resource {
         suspended: Suspended { user: false, no_data: false, fencing: false, quorum: false },
         write_ordering: Known::Is(WriteOrdering::Flush),
         on_no_data: Known::Is(OnNoData::IoError),
+        handlers: Known::Is(vec![fence_peer]),
         needs_quorum: Known::Is(false),
         volumes: vec![volume],
         connections: vec![connection],
@@ -112,6 +120,7 @@ fn node(name: &str) -> Node {
         drbd: Known::Is("8.4.11".into()),
         disable_sendpage: Known::Is(true),
         usermode_helper: Known::Is("/sbin/drbdadm".into()),
+        usermode_helper_kind: Known::Is(ProgramKind::Executable),
     }
 }
 

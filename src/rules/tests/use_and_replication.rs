@@ -214,6 +214,7 @@ fn decision_tables() {
     assert_eq!(moved(|f| backend(f).guest = Some("vm".into())), "peer-primary~");
     assert_eq!(moved(|f| f.window = window("/vm/1")), "", "its second disk");
     assert_eq!(moved(|f| f.window = window("/vm/2")), "incoming~");
+    assert_eq!(moved(|f| f.window = no()), "incoming?");
     assert_eq!(moved(|f| backend(f).vm = None), "incoming?");
     assert_eq!(moved(connecting), "incoming peer-unfenced~~");
     assert_eq!(moved(|f| { connecting(f); fencing(Fencing::ResourceOnly)(f) }), "incoming");

@@ -27,7 +27,7 @@ pub(super) fn table(body: &[Node]) -> Table<'_> {
             None => drop(table.insert(("", name), node)),
             Some(inner) if node.values.is_empty() && SECTIONS.contains(&name) => {
                 let statements = inner.iter().filter(|node| node.body.is_none());
-                table.extend(statements.map(|node| ((name, key(node)), node)));
+                table.extend(statements.map(|node| ((name, key(name, node)), node)));
             }
             Some(_) => {}
         }
@@ -35,10 +35,13 @@ pub(super) fn table(body: &[Node]) -> Table<'_> {
     table
 }
 
-/// The option that a statement sets.
-fn key(node: &Node) -> &str {
-    let name = node.name.text.as_str();
-    name.strip_prefix("no-").unwrap_or(name)
+/// The option that a statement of a section sets.
+fn key<'a>(section: &str, node: &'a Node) -> &'a str {
+    match (section, node.name.text.as_str()) {
+        // The old name (drbd-utils, drbdadm_parser.c, check_deprecated_alias).
+        ("handlers", "outdate-peer") => "fence-peer",
+        (_, name) => name.strip_prefix("no-").unwrap_or(name),
+    }
 }
 
 /// What is configured for one volume, connection or resource.
@@ -52,7 +55,7 @@ pub struct Options<'a> {
 /// One line of a `handlers` section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handler {
-    /// The event, such as `fence-peer`.
+    /// The event, such as `fence-peer`, also where its old name `outdate-peer` stands.
     pub name: String,
     /// What the shell is given.
     pub text: String,
@@ -138,15 +141,15 @@ impl<'a> Options<'a> {
         let mut handlers = BTreeMap::new();
         let all = self.chain.iter().rev().flat_map(|table| table.iter());
         for (&(_, name), node) in all.filter(|((section, _), _)| *section == "handlers") {
-            handlers.insert(name, self.handler(node));
+            handlers.insert(name, self.handler(name, node));
         }
         handlers.into_values().collect()
     }
 
-    fn handler(&self, node: &Node) -> Handler {
+    fn handler(&self, name: &str, node: &Node) -> Handler {
         let words: Vec<&str> = node.texts().collect();
         Handler {
-            name: node.name.text.clone(),
+            name: name.into(),
             text: words.join(" "),
             file: self.conf.files.get(node.file).map_or("", File::path).into(),
             place: node.name.place,

@@ -272,6 +272,14 @@ resource r { handlers {
     let expected = [("fence-peer", "/own; reboot -f", 3, 3), ("split-brain", "mail \"root\"; x", 1, 41)];
     assert_eq!(told, expected);
     assert_eq!(handlers[0].file, "f");
+    let old = super::Conf::parse(
+        "f",
+        "common { handlers { fence-peer /c; } } resource r { handlers { outdate-peer /o; } }",
+    );
+    let old = old.unwrap();
+    let old = old.resource("r").unwrap().unwrap().resource_options().unwrap().handlers();
+    let told: Vec<_> = old.iter().map(|handler| (handler.name.as_str(), handler.text.as_str())).collect();
+    assert_eq!(told, [("fence-peer", "/o")], "drbdadm takes the old name for the new");
 }
 
 #[test]

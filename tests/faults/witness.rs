@@ -1,0 +1,58 @@
+//! strace as a witness that the list of calls is whole.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// The calls of each process of `command`, by name and in the order of the
+/// forks, up to where a child becomes another program, without its waiting.
+pub fn calls(command: &Command, log: &Path) -> Vec<Vec<String>> {
+    // As a grandchild: the program's parent stays who it is.
+    let mut strace = Command::new("strace");
+    strace
+        .args(["--daemonize", "--follow-forks", "--detach-on=execve", "--output"])
+        .arg(log)
+        .arg(command.get_program())
+        .args(command.get_args());
+    strace.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = strace.env("PATH", "/usr/bin:/bin").output().unwrap();
+    assert!(output.status.code().is_some(), "{output:?}");
+    let mut processes: Vec<(String, Vec<String>)> = Vec::new();
+    for line in fs::read_to_string(log).unwrap().lines() {
+        let (pid, rest) = line.split_once(' ').unwrap();
+        // `<... read resumed>` and `+++ exited with 0 +++` are no calls.
+        let name = rest.trim_start().split('(').next().unwrap();
+        if name.is_empty() || !name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
+            continue;
+        }
+        match processes.iter_mut().find(|(known, _)| known == pid) {
+            Some((_, calls)) => calls.push(name.to_string()),
+            None => processes.push((pid.to_string(), vec![name.to_string()])),
+        }
+    }
+    processes.into_iter().enumerate().map(|(at, (_, calls))| own(at, calls)).collect()
+}
+
+/// Without the execve that starts the program, and without what follows a child's.
+fn own(process: usize, mut calls: Vec<String>) -> Vec<String> {
+    if process == 0 {
+        assert_eq!(calls.remove(0), "execve");
+    } else if let Some(at) = calls.iter().position(|call| call == "execve") {
+        calls.truncate(at + 1);
+    }
+    without_waiting(calls.into_iter())
+}
+
+/// Without each read that found nothing, and the poll that follows it, and with one read
+/// for several in a row: how many answers come at a time is the daemons' affair.
+pub fn without_waiting(calls: impl Iterator<Item = String>) -> Vec<String> {
+    let mut left: Vec<String> = Vec::new();
+    for call in calls {
+        let reads = |call: &String| call == "read" || call == "recvfrom";
+        let after_read = left.last().is_some_and(reads);
+        if !(after_read && (call == "poll" || left.last() == Some(&call))) {
+            left.push(call);
+        }
+    }
+    left
+}

@@ -1,0 +1,318 @@
+//! What can happen, in every order: the model that stateright explores.
+
+use crate::drbd::{self, Disk, Link};
+use crate::machine::{Machine, View};
+use crate::mutant::Mutant;
+use crate::program;
+use crate::property;
+use crate::toolstack::{self, Command};
+use crate::world::{Call, Device, Left, Name, Phase, Process, Stage, World};
+use block_drbd::handlers::Step;
+use stateright::{Model, Property};
+
+/// One thing that happens, on a node where it has a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Create(usize),
+    Destroy(usize, u8),
+    /// As Destroy, with the script not run: xl was killed, or waited for state 6 in vain.
+    DestroyWithoutRemove(usize, u8),
+    Unpause(usize, u8),
+    /// To the other node.
+    Migrate(usize, u8),
+    /// To the same node.
+    MigrateHere(usize, u8),
+    /// A migration has failed, and the guest goes on where it was.
+    Resume(usize, u8),
+    /// xl destroys the half that nobody needs: the guest has moved, or does not.
+    EndsMigration(usize, u8),
+    /// The xl that receives a guest dies.
+    Abandoned(usize, u8),
+    /// A window grows older than DRBD needs to connect again.
+    Ages(usize),
+    Opens(usize, u8),
+    Closes(usize, u8),
+    /// A process of ours does the next thing.
+    Runs(usize, Process),
+    FlushFails(usize, Process),
+    Killed(usize, Process),
+    /// `block-drbd release --all`, by its timer or by hand.
+    Timer(usize),
+    NoticesCut(usize),
+    Connects,
+    Synced,
+    Cut,
+    Mended,
+    Crash(usize),
+    Boot(usize),
+    ByHand(usize, Command),
+}
+
+/// What is explored.
+pub struct Explored {
+    pub machine: Machine,
+    pub left: Left,
+    /// Whether drbd.conf allows two Primaries.
+    pub two_primaries: bool,
+}
+
+impl Explored {
+    pub fn new(left: Left, two_primaries: bool, mutant: Option<Mutant>) -> Explored {
+        Explored { machine: Machine::recorded(mutant), left, two_primaries }
+    }
+
+    /// What happens sooner or later, if nothing else does.
+    fn certain(&self, world: &World, actions: &mut Vec<Action>) {
+        for (n, node) in world.nodes.iter().enumerate() {
+            for domain in &node.domains {
+                let domid = domain.domid;
+                match domain.device {
+                    Device::Given => actions.push(Action::Opens(n, domid)),
+                    Device::Open if matches!(domain.phase, Phase::Dying | Phase::Gone) => {
+                        actions.push(Action::Closes(n, domid))
+                    }
+                    _ => {}
+                }
+                if toolstack::can_unpause(world, domain) {
+                    actions.push(Action::Unpause(n, domid));
+                }
+                if toolstack::can_resume(world, domain) {
+                    actions.push(Action::Resume(n, domid));
+                }
+                if domain.phase == Phase::Away || toolstack::can_give_up(world, domain) {
+                    actions.push(Action::EndsMigration(n, domid));
+                }
+            }
+            if node.window.is_some_and(|window| !window.old) {
+                actions.push(Action::Ages(n));
+            }
+            let ready = |process: &&Process| program::is_ready(&self.machine, world, n, **process);
+            actions.extend(node.processes.iter().filter(ready).map(|process| Action::Runs(n, *process)));
+            let released = node.processes.iter().any(|process| process.call == Call::Release);
+            if !released && program::has_work(&self.machine, node) {
+                actions.push(Action::Timer(n));
+            }
+            if drbd::can_notice(world, n) {
+                actions.push(Action::NoticesCut(n));
+            }
+        }
+        if drbd::can_shake_hands(world) {
+            actions.push(Action::Connects);
+        }
+        if drbd::can_sync(world) {
+            actions.push(Action::Synced);
+        }
+    }
+
+    /// What may happen and need not.
+    fn possible(&self, world: &World, actions: &mut Vec<Action>) {
+        for (n, node) in world.nodes.iter().enumerate() {
+            if !node.up {
+                if self.has_done_all(world, 1 - n) {
+                    actions.push(Action::Boot(n));
+                }
+                continue;
+            }
+            if toolstack::can_create(world, n) {
+                actions.push(Action::Create(n));
+            }
+            for domain in &node.domains {
+                if toolstack::can_migrate(world, 1 - n, domain) {
+                    actions.push(Action::Migrate(n, domain.domid));
+                }
+                if toolstack::can_migrate(world, n, domain) {
+                    actions.push(Action::MigrateHere(n, domain.domid));
+                }
+                if domain.name == Name::Incoming
+                    && matches!(domain.phase, Phase::Creating | Phase::Ready)
+                    && world.left.faults > 0
+                {
+                    actions.push(Action::Abandoned(n, domain.domid));
+                }
+                if !matches!(domain.phase, Phase::Dying | Phase::Gone) {
+                    actions.push(Action::Destroy(n, domain.domid));
+                    if world.left.faults > 0 {
+                        actions.push(Action::DestroyWithoutRemove(n, domain.domid));
+                    }
+                }
+            }
+            if world.left.hands > 0 {
+                let commands = [Command::Primary, Command::Secondary, Command::Disconnect];
+                actions.extend(commands.map(|command| Action::ByHand(n, command)));
+            }
+            if node.drbd.link == Link::StandAlone {
+                actions.push(Action::ByHand(n, Command::Connect));
+            }
+            if world.left.faults > 0 {
+                self.faults(n, node, actions);
+            }
+        }
+        match world.cable {
+            true if world.left.faults > 0 => actions.push(Action::Cut),
+            true => {}
+            false => actions.push(Action::Mended),
+        }
+    }
+
+    fn faults(&self, n: usize, node: &crate::world::Node, actions: &mut Vec<Action>) {
+        actions.push(Action::Crash(n));
+        for process in &node.processes {
+            actions.push(Action::Killed(n, *process));
+            if let Stage::Act { plan, step, .. } = process.stage
+                && matches!(self.machine.plan(plan).steps[usize::from(step)], Step::ProveFlush { .. })
+            {
+                actions.push(Action::FlushFails(n, *process));
+            }
+        }
+    }
+
+    /// Whether the node has done what it does within the time that the other needs to boot: a boot
+    /// takes longer than a run of the hotplug script may, and than the timer's minute.
+    fn has_done_all(&self, world: &World, n: usize) -> bool {
+        let node = &world.nodes[n];
+        let ready = |process: &Process| program::is_ready(&self.machine, world, n, *process);
+        let young = node.window.is_some_and(|window| !window.old);
+        let works = program::has_work(&self.machine, node);
+        !node.processes.iter().any(ready) && !young && !works && !drbd::can_notice(world, n)
+    }
+
+    /// Whether ending the window is one of the steps that the process is taking.
+    pub fn closes_window(&self, process: &Process) -> bool {
+        let Stage::Act { plan, step, .. } = process.stage else { return false };
+        let ahead = &self.machine.plan(plan).steps[usize::from(step)..];
+        ahead.iter().any(|step| matches!(step, Step::CloseWindow { .. }))
+    }
+
+    /// Whether nothing happens any more unless somebody does something.
+    pub fn is_at_rest(&self, world: &World) -> bool {
+        let mut actions = Vec::new();
+        self.certain(world, &mut actions);
+        actions.is_empty()
+    }
+
+    fn describe(&self, process: &Process) -> String {
+        let step = |plan, step| match &self.machine.plan(plan).steps[usize::from(step)] {
+            Step::OpenWindow { .. } => "open window",
+            Step::Record { .. } => "record",
+            Step::RecordLone { .. } => "record lone",
+            Step::Promote { .. } => "promote",
+            Step::ProveFlush { .. } => "prove flush",
+            Step::Attach { .. } => "attach",
+            Step::Release { .. } => "release",
+            Step::Demote { .. } => "demote",
+            Step::CloseWindow { .. } => "close window",
+            Step::Refuse { .. } => "refuse",
+        };
+        let stage = match process.stage {
+            Stage::Lock => "take the lock".to_string(),
+            Stage::Judge => "judge".into(),
+            Stage::Act { plan, step: number, part, .. } => format!("{}, part {part}", step(plan, number)),
+            Stage::Undo { plan, step: number, .. } => format!("undo {}", step(plan, number)),
+        };
+        let sweep = if process.success.is_some() { " (windows)" } else { "" };
+        format!("{:?}{sweep}: {stage}", process.call)
+    }
+
+    fn run(&self, world: &mut World, n: usize, process: Process, fails: bool) {
+        program::Run { machine: &self.machine, world, n, process }.advance(fails);
+    }
+
+    /// Whether a guest that is created on the node now would get the disk.
+    pub fn would_start(&self, world: &World, n: usize) -> bool {
+        let mut world = world.clone();
+        world.left.creates = 1;
+        let domid = world.next_domid;
+        toolstack::create(&mut world, n);
+        self.machine.ask(&View::new(&world.nodes[n], Call::Add(domid))).allows
+    }
+
+    /// Whether both nodes are up, connected, and UpToDate.
+    pub fn is_healthy(&self, world: &World) -> bool {
+        world.linked() && world.nodes.iter().all(|node| node.drbd.disk == Disk::UpToDate)
+    }
+}
+
+impl Model for Explored {
+    type State = World;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![World::new(self.left, self.two_primaries)]
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        self.certain(world, actions);
+        self.possible(world, actions);
+    }
+
+    fn next_state(&self, world: &World, action: Action) -> Option<World> {
+        let mut next = world.clone();
+        match action {
+            Action::Create(n) => toolstack::create(&mut next, n),
+            Action::Destroy(n, domid) => toolstack::destroy(&mut next.nodes[n], domid),
+            Action::DestroyWithoutRemove(n, domid) => {
+                next.left.faults -= 1;
+                toolstack::forget(&mut next.nodes[n], domid);
+            }
+            Action::Unpause(n, domid) => toolstack::unpause(&mut next, n, domid),
+            Action::Migrate(n, domid) => toolstack::migrate(&mut next, n, domid, 1 - n),
+            Action::MigrateHere(n, domid) => toolstack::migrate(&mut next, n, domid, n),
+            Action::Resume(n, domid) => next.nodes[n].domain_mut(domid)?.phase = Phase::Running,
+            Action::EndsMigration(n, domid) => toolstack::destroy(&mut next.nodes[n], domid),
+            Action::Abandoned(n, domid) => {
+                next.left.faults -= 1;
+                next.nodes[n].domain_mut(domid)?.phase = Phase::Orphaned;
+            }
+            Action::Ages(n) => next.nodes[n].window.as_mut()?.old = true,
+            Action::Opens(n, domid) => toolstack::opens(&mut next.nodes[n], domid),
+            Action::Closes(n, domid) => toolstack::closes(&mut next.nodes[n], domid),
+            Action::Runs(n, process) => self.run(&mut next, n, process, false),
+            Action::FlushFails(n, process) => {
+                next.left.faults -= 1;
+                self.run(&mut next, n, process, true);
+            }
+            Action::Killed(n, process) => {
+                next.left.faults -= 1;
+                toolstack::ended(&mut next.nodes[n], process.call, false);
+            }
+            Action::Timer(n) => next.nodes[n].start(Call::Release),
+            Action::NoticesCut(n) => drbd::notice(&mut next, n),
+            Action::Connects => drbd::shake_hands(&mut next),
+            Action::Synced => drbd::sync(&mut next),
+            Action::Cut => {
+                next.left.faults -= 1;
+                (next.cable, next.was_cut) = (false, true);
+            }
+            Action::Mended => next.cable = true,
+            Action::Crash(n) => {
+                next.left.faults -= 1;
+                toolstack::crash(&mut next, n);
+            }
+            Action::Boot(n) => toolstack::boot(&mut next, n),
+            Action::ByHand(n, command) => {
+                if command != Command::Connect {
+                    next.left.hands -= 1;
+                }
+                if !toolstack::by_hand(&mut next, n, command) {
+                    return None;
+                }
+            }
+        }
+        next.settle();
+        Some(next)
+    }
+
+    fn format_action(&self, action: &Action) -> String {
+        let node = |n: usize| ["a", "b"][n];
+        match action {
+            Action::Runs(n, process) => format!("{}: {}", node(*n), self.describe(process)),
+            Action::Killed(n, process) => format!("{}: SIGKILL before {}", node(*n), self.describe(process)),
+            Action::FlushFails(n, process) => format!("{}: fails: {}", node(*n), self.describe(process)),
+            other => format!("{other:?}").replace("(0", "(a").replace("(1", "(b"),
+        }
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        property::all()
+    }
+}

@@ -1,0 +1,313 @@
+//! What our program sees of the world, and what it makes of that: the real rules and handlers.
+//!
+//! A call sees a [`View`] and nothing else. The view becomes the `Facts` of a recorded machine with
+//! the view's values in their places; `rules` and `handlers` do the rest. What they answered to a
+//! view is remembered, as they know nothing else.
+
+use crate::drbd::{Ahead, Disk, Link};
+use crate::mutant::Mutant;
+use crate::place::Place;
+use crate::recorded;
+use crate::world::{Call, ClaimId, Device, Domain, Name, Node, Phase, PlanId, Window};
+use block_drbd::config::Settings;
+use block_drbd::event::VbdPath;
+use block_drbd::facts::{
+    self, Backend, Claim, Connection, ConnectionState, DiskState, Facts, Generations, Known, Lone,
+    LoneVolume, PhysicalDevice, ReplicationState, Resource, Role, User,
+};
+use block_drbd::gather::{self, drbd::Purpose};
+use block_drbd::handlers::{Plan, add, release, remove, window};
+use block_drbd::host::{Deadline, Host, xenstore};
+use block_drbd::rules;
+use block_drbd::target::Target;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+const RESOURCE: &str = "drbdvm";
+const RECORDED: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/drbd8.4-02-connected-secondary-secondary-uptodate");
+const DEVID: u32 = 51712;
+
+/// Everything that a call can find out, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct View {
+    pub call: Call,
+    /// Its own backend directory, where there is one.
+    backend: Option<Domain>,
+    primary: bool,
+    disk: Disk,
+    link: Link,
+    peer_primary: bool,
+    peer_disk: Disk,
+    two_primaries: bool,
+    claim: Option<ClaimId>,
+    window: Option<Window>,
+    /// What the peer lacks, as far as the program can tell: whether there is anything.
+    ahead: bool,
+    generation: u8,
+    lone: Option<u8>,
+    /// The other domains with the device.
+    users: Vec<Domain>,
+}
+
+/// What the program makes of a view.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    pub plan: PlanId,
+    /// Whether no rule stands against an add.
+    pub allows: bool,
+    /// Whether a window could be closed now; only on this node, if that must be.
+    pub closes: bool,
+    pub closes_alone: bool,
+}
+
+/// The program, and the machine that it runs on.
+pub struct Machine {
+    facts: Facts,
+    settings: Settings,
+    pub mutant: Option<Mutant>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    answers: HashMap<View, Answer>,
+    plans: Vec<Arc<Plan>>,
+    claims: Vec<Claim>,
+}
+
+impl View {
+    pub fn new(node: &Node, call: Call) -> View {
+        let own = match call {
+            Call::Add(domid) | Call::Remove(domid) => Some(domid),
+            Call::Release | Call::Sweep => None,
+        };
+        let backend = own.and_then(|domid| node.domain(domid)).filter(|own| own.phase != Phase::Gone);
+        let others = node.domains.iter().filter(|domain| Some(domain.domid) != own && domain.is_user());
+        let drbd = &node.drbd;
+        View {
+            call,
+            backend: backend.cloned(),
+            primary: drbd.primary,
+            disk: drbd.disk,
+            link: drbd.link,
+            peer_primary: drbd.peer_primary,
+            peer_disk: drbd.peer_disk,
+            two_primaries: drbd.two_primaries,
+            claim: node.claim,
+            window: node.window,
+            ahead: drbd.ahead != Ahead::Nothing,
+            generation: drbd.generation,
+            lone: node.lone,
+            users: others.cloned().collect(),
+        }
+    }
+}
+
+impl Machine {
+    /// A host as it was recorded: connected, UpToDate, its flushes sound.
+    pub fn recorded(mutant: Option<Mutant>) -> Machine {
+        let place = Place::new();
+        recorded::build(Path::new(RECORDED), "a", place.path());
+        let deadline = Deadline::after(Duration::from_secs(60));
+        let host = Host::new(place.path(), xenstore::Named::default(), deadline);
+        let resource = gather::resources(&host, Some(RESOURCE), Purpose::Look);
+        let resource = Known::from(resource.map(|resources| resources.into_iter().next()));
+        let target = Target::parse(RESOURCE.as_bytes()).unwrap();
+        let settings = Settings::default();
+        let facts = gather::dry_run(&host, target, resource, &settings);
+        Machine { facts, settings, mutant, memory: Mutex::default() }
+    }
+
+    /// What the program makes of a view.
+    pub fn ask(&self, view: &View) -> Answer {
+        if let Some(answer) = self.memory().answers.get(view) {
+            return *answer;
+        }
+        let facts = self.facts(view);
+        let mut verdict = rules::evaluate(&facts, &self.settings);
+        if let Some(Mutant::WithoutRule(rule)) = self.mutant {
+            verdict.findings.retain(|finding| finding.rule != rule);
+        }
+        let plan = match view.call {
+            Call::Add(domid) => add::plan(&path(domid), &facts, &verdict, &self.settings),
+            Call::Remove(domid) => remove::plan(&path(domid), &facts),
+            Call::Release => release::plan(&facts),
+            Call::Sweep => {
+                let steps = window::close(&facts, false, false).into_iter().collect();
+                Plan { steps, summary: String::new() }
+            }
+        };
+        let plan = self.mutant.map_or(plan.clone(), |mutant| mutant.change(view.call, plan));
+        let mut memory = self.memory();
+        let number = memory.plans.iter().position(|other| **other == plan);
+        let number = number.unwrap_or(memory.plans.len());
+        if number == memory.plans.len() {
+            memory.plans.push(Arc::new(plan));
+        }
+        let resource = facts.resource.value().unwrap().as_ref().unwrap();
+        let closes = |alone| window::stays_open(resource, alone).is_none();
+        let answer = Answer {
+            plan: PlanId(number as u16),
+            allows: verdict.allows(),
+            closes: closes(false),
+            closes_alone: closes(true),
+        };
+        memory.answers.insert(view.clone(), answer);
+        answer
+    }
+
+    pub fn plan(&self, id: PlanId) -> Arc<Plan> {
+        Arc::clone(&self.memory().plans[usize::from(id.0)])
+    }
+
+    pub fn claim(&self, id: ClaimId) -> Claim {
+        self.memory().claims[usize::from(id.0)].clone()
+    }
+
+    /// What writing a record leaves: an empty one is removed.
+    pub fn record(&self, claim: &Claim) -> Option<ClaimId> {
+        if claim.is_empty() {
+            return None;
+        }
+        let claims = &mut self.memory().claims;
+        let number = claims.iter().position(|other| other == claim).unwrap_or(claims.len());
+        if number == claims.len() {
+            claims.push(claim.clone());
+        }
+        Some(ClaimId(number as u16))
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap()
+    }
+
+    fn backend(&self, own: &Domain, device: PhysicalDevice) -> Backend {
+        let suffix = match own.name {
+            Name::Plain if self.mutant == Some(Mutant::OpensForAnybody) => "--incoming",
+            Name::Plain => "",
+            Name::Incoming => "--incoming",
+            Name::MigratedAway => "--migratedaway",
+        };
+        Backend {
+            params: RESOURCE.into(),
+            state: if own.phase == Phase::Dying { "6".into() } else { "2".into() },
+            physical_device: (own.device != Device::Nothing).then_some(device),
+            guest: Some(format!("guest{}{suffix}", own.vm)),
+            vm: Some(format!("/vm/{}", own.vm)),
+        }
+    }
+
+    fn facts(&self, view: &View) -> Facts {
+        let mut facts = self.facts.clone();
+        let Known::Is(Some(resource)) = &mut facts.resource else { panic!("{:?}", facts.resource) };
+        show(resource, view);
+        let minor = resource.volumes[0].minor;
+        let device = PhysicalDevice { major: *facts.major.value().unwrap(), minor };
+        facts.backend = match &view.backend {
+            None if matches!(view.call, Call::Add(_) | Call::Remove(_)) => Known::Is(None),
+            None => Known::Unknown("no backend is concerned".into()),
+            Some(own) => Known::Is(Some(self.backend(own, device))),
+        };
+        let incoming = view.backend.as_ref().is_some_and(|own| own.name == Name::Incoming);
+        facts.receiving = Known::Is(incoming || self.mutant == Some(Mutant::OpensForAnybody));
+        facts.now += if view.window.is_some_and(|window| window.old) { 3600 } else { 0 };
+        facts.window = Known::Is(view.window.map(|window| recorded_window(window, self.facts.now)));
+        let blind = self.mutant.is_some_and(|mutant| mutant.is_blind(view.call));
+        let seen = view.users.iter().filter(|_| !blind);
+        let vm = view.backend.as_ref().map(|own| own.vm);
+        facts.users = Known::Is(seen.map(|other| user(other, minor, vm)).collect());
+        facts.lone = Known::Is(view.lone.map(|generation| Lone {
+            version: 1,
+            resource: RESOURCE.into(),
+            volumes: vec![LoneVolume { minor, current_uuid: uuid(generation) }],
+        }));
+        facts.claim = Known::Is(view.claim.map(|id| self.claim(id)));
+        facts
+    }
+}
+
+fn recorded_window(window: Window, opened: u64) -> facts::Window {
+    facts::Window {
+        version: 1,
+        resource: RESOURCE.into(),
+        vm: format!("/vm/{}", window.vm),
+        domid: window.domid.into(),
+        opened,
+    }
+}
+
+/// Puts the states of the view into a resource that was recorded connected.
+fn show(resource: &mut Resource, view: &View) {
+    let role = |primary| if primary { Role::Primary } else { Role::Secondary };
+    resource.role = role(view.primary);
+    resource.volumes[0].role = role(view.primary);
+    resource.volumes[0].disk = disk(view.disk);
+    resource.volumes[0].quorum = Known::Is(true);
+    resource.volumes[0].generations = Known::Is(Generations {
+        current_uuid: uuid(view.generation) | u64::from(view.primary),
+        bitmap_uuid: u64::from(view.ahead),
+        disk_flags: 0,
+    });
+    resource.needs_quorum = Known::Is(false);
+    let Connection { state, peer_role, protocol, two_primaries, peer_volumes, .. } =
+        &mut resource.connections[0];
+    *two_primaries = Known::Is(view.two_primaries);
+    *peer_role = role(view.peer_primary);
+    *state = match view.link {
+        Link::Connected => ConnectionState::Connected,
+        Link::Connecting => ConnectionState::Connecting,
+        Link::StandAlone => ConnectionState::StandAlone,
+    };
+    if view.link != Link::Connected {
+        *peer_role = Role::Unknown;
+    }
+    if view.link == Link::StandAlone {
+        *protocol = Known::Unknown("it is not connected".into());
+        *two_primaries = Known::Unknown("it is not connected".into());
+    }
+    peer_volumes[0].disk = disk(view.peer_disk);
+    peer_volumes[0].replication = match (view.link, view.disk, view.peer_disk) {
+        (Link::Connected, Disk::Inconsistent, _) => ReplicationState::SyncTarget,
+        (Link::Connected, _, Disk::Inconsistent) => ReplicationState::SyncSource,
+        (Link::Connected, ..) => ReplicationState::Established,
+        _ => ReplicationState::Off,
+    };
+}
+
+fn disk(disk: Disk) -> DiskState {
+    match disk {
+        Disk::UpToDate => DiskState::UpToDate,
+        Disk::Inconsistent => DiskState::Inconsistent,
+        Disk::Unknown => DiskState::DUnknown,
+    }
+}
+
+fn user(domain: &Domain, minor: u32, own_vm: Option<u8>) -> User {
+    let dying = domain.phase == Phase::Dying;
+    User {
+        domid: domain.domid.into(),
+        devid: DEVID,
+        minor,
+        guest: Some(format!("guest{}", domain.vm)),
+        live: !dying,
+        leaving: dying,
+        same_guest: own_vm == Some(domain.vm),
+    }
+}
+
+/// The lowest bit of a generation tells whether the node is Primary with it.
+fn uuid(generation: u8) -> u64 {
+    u64::from(generation) << 1
+}
+
+/// The generation in a record.
+pub fn generation(lone: &Lone) -> u8 {
+    (lone.volumes[0].current_uuid >> 1) as u8
+}
+
+fn path(domid: u8) -> VbdPath {
+    VbdPath::parse(&format!("backend/vbd/{domid}/{DEVID}")).unwrap()
+}

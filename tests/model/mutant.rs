@@ -1,0 +1,94 @@
+//! The program with one safeguard taken away. A model in which all of these hold proves nothing.
+//!
+//! Each changes what the model's executor is told; the product knows nothing of it.
+
+use crate::world::Call;
+use block_drbd::handlers::{Plan, Step};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// A rule that never fires.
+    WithoutRule(&'static str),
+    /// The record is written after the promotion.
+    RecordsAfterPromoting,
+    /// A failed add leaves the resource Primary.
+    KeepsRoleOnFailure,
+    /// A failed add takes the record back before it demotes.
+    ForgetsBeforeDemoting,
+    /// A remove looks at no other guest of the host.
+    RemoveIgnoresUsers,
+    /// A pending release looks at no guest of the host.
+    ReleaseIgnoresUsers,
+    /// What could not be demoted is struck from the record.
+    ForgetsWhatIsLeft,
+    /// Nothing keeps two runs apart.
+    WithoutLock,
+    /// Nothing is judged again under Xen's lock.
+    AttachesBlindly,
+    /// A window is opened for a guest that does not move in.
+    OpensForAnybody,
+    /// Two Primaries are allowed before that is recorded.
+    OpensBeforeRecording,
+    /// Whoever opens a window starts nothing that closes it.
+    StartsNoCloser,
+    /// A failed add leaves its window open, and looks after none at its end.
+    LeavesWindowOnFailure,
+    /// The node that the guest has left does not end the window.
+    SourceLeavesWindow,
+    /// A window is ended on this node alone as soon as the link is lost.
+    ClosesAloneAtOnce,
+    /// A window is never ended on this node alone.
+    NeverClosesAlone,
+}
+
+/// Every safeguard that the model covers, with the exploration in which its absence shows.
+pub const ALL: &[(Mutant, &str)] = &[
+    (Mutant::WithoutRule("peer-primary"), "two Primaries allowed"),
+    (Mutant::WithoutRule("other-guest"), "two guests"),
+    (Mutant::WithoutRule("peer-unfenced"), "two guests"),
+    (Mutant::RecordsAfterPromoting, "two guests"),
+    (Mutant::KeepsRoleOnFailure, "two guests"),
+    (Mutant::ForgetsBeforeDemoting, "two guests"),
+    (Mutant::RemoveIgnoresUsers, "a migration"),
+    (Mutant::ReleaseIgnoresUsers, "two guests"),
+    (Mutant::ForgetsWhatIsLeft, "two guests"),
+    (Mutant::WithoutLock, "two guests"),
+    (Mutant::AttachesBlindly, "two guests"),
+    (Mutant::OpensForAnybody, "two guests"),
+    (Mutant::OpensBeforeRecording, "a migration"),
+    (Mutant::StartsNoCloser, "a migration"),
+    (Mutant::LeavesWindowOnFailure, "a migration"),
+    (Mutant::SourceLeavesWindow, "a migration"),
+    (Mutant::ClosesAloneAtOnce, "a migration"),
+    (Mutant::NeverClosesAlone, "a migration"),
+];
+
+impl Mutant {
+    /// Whether `call` sees no other guest.
+    pub fn is_blind(self, call: Call) -> bool {
+        match self {
+            Mutant::RemoveIgnoresUsers => matches!(call, Call::Remove(_)),
+            Mutant::ReleaseIgnoresUsers => call == Call::Release,
+            _ => false,
+        }
+    }
+
+    /// The plan in place of the one that the handlers made.
+    pub fn change(self, call: Call, mut plan: Plan) -> Plan {
+        let of = |wanted: fn(&Step) -> bool| plan.steps.iter().position(wanted);
+        let record = of(|step| matches!(step, Step::Record { .. }));
+        let promote = of(|step| matches!(step, Step::Promote { .. }));
+        if let (Mutant::RecordsAfterPromoting, Some(record), Some(promote)) = (self, record, promote) {
+            plan.steps.swap(record, promote);
+        }
+        if self == Mutant::SourceLeavesWindow && matches!(call, Call::Remove(_)) {
+            plan.steps.retain(|step| !matches!(step, Step::CloseWindow { .. }));
+        }
+        for step in &mut plan.steps {
+            if let Step::CloseWindow { alone, .. } = step {
+                *alone = (*alone || self == Mutant::ClosesAloneAtOnce) && self != Mutant::NeverClosesAlone;
+            }
+        }
+        plan
+    }
+}

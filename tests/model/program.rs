@@ -1,0 +1,371 @@
+//! Our program, one atomic step at a time, as `hotplug`, `admin`, `sweep` and `act` run it.
+//!
+//! The steps are those that the real handlers planned; here stands only what each does to the
+//! world, and in what order a failure is undone (act/mod.rs).
+
+use crate::drbd::{self, Link, Reply};
+use crate::machine::{Machine, View, generation};
+use crate::mutant::Mutant;
+use crate::toolstack;
+use crate::world::{Call, Device, Node, Phase, PlanId, Process, Stage, Window, World};
+use block_drbd::facts::Claim;
+use block_drbd::handlers::Step;
+
+/// What a part of a step comes to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Done {
+    Yes,
+    /// It cannot be done now, and is left to another.
+    InPart,
+    Failed,
+}
+
+/// A process at its work on a world.
+pub struct Run<'a> {
+    pub machine: &'a Machine,
+    pub world: &'a mut World,
+    pub n: usize,
+    pub process: Process,
+}
+
+/// Whether the process would change anything now, or waits for somebody else.
+pub fn is_ready(machine: &Machine, world: &World, n: usize, process: Process) -> bool {
+    let node = &world.nodes[n];
+    match process.stage {
+        Stage::Lock if is_locked(machine, node) && process.success.is_none() => false,
+        Stage::Lock if process.call == Call::Release => gets_on(machine, node),
+        Stage::Lock | Stage::Judge | Stage::Undo { .. } => true,
+        Stage::Act { plan, step, .. } => match &machine.plan(plan).steps[usize::from(step)] {
+            Step::Promote { .. } => drbd::answers(world, n),
+            _ => true,
+        },
+    }
+}
+
+fn is_locked(machine: &Machine, node: &Node) -> bool {
+    node.is_locked() && machine.mutant != Some(Mutant::WithoutLock)
+}
+
+/// Whether `release --all` finds something to do here, and can do it.
+pub fn has_work(machine: &Machine, node: &Node) -> bool {
+    let recorded = node.claim.is_some() || node.window.is_some();
+    let plan = || machine.ask(&View::new(node, Call::Release)).plan;
+    recorded && !machine.plan(plan()).steps.is_empty() && gets_on(machine, node)
+}
+
+/// Whether a release, which tries again every half second, would now not try in vain; it ends where
+/// there is nothing to do.
+pub fn gets_on(machine: &Machine, node: &Node) -> bool {
+    let answer = machine.ask(&View::new(node, Call::Release));
+    let steps = &machine.plan(answer.plan).steps;
+    let done = |step: &Step| match step {
+        Step::Release { .. } => !node.is_open(),
+        Step::CloseWindow { alone, .. } => {
+            if *alone {
+                answer.closes_alone
+            } else {
+                answer.closes
+            }
+        }
+        _ => false,
+    };
+    steps.is_empty() || steps.iter().any(done)
+}
+
+impl Run<'_> {
+    /// The process does the next thing; `fails` when a flush is to fail.
+    pub fn advance(&mut self, fails: bool) {
+        match self.process.stage {
+            // The sweep waits for nobody.
+            Stage::Lock
+                if self.process.success.is_some() && is_locked(self.machine, &self.world.nodes[self.n]) =>
+            {
+                self.exit()
+            }
+            Stage::Lock => self.set(Stage::Judge),
+            Stage::Judge => {
+                let call = if self.process.success.is_some() { Call::Sweep } else { self.process.call };
+                let answer = self.machine.ask(&View::new(self.node(), call));
+                self.go_on(answer.plan, 0, false);
+            }
+            Stage::Act { plan, step, part, left, pending } => {
+                let steps = &self.machine.plan(plan).steps;
+                let current = &steps[usize::from(step)];
+                match self.take(current, part, left, fails) {
+                    Done::Failed => self.undo_from(plan, step),
+                    done if part + 1 < parts(current) => {
+                        let left = done == Done::InPart;
+                        self.set(Stage::Act { plan, step, part: part + 1, left, pending });
+                    }
+                    done => self.go_on(plan, step + 1, pending || done == Done::InPart),
+                }
+            }
+            Stage::Undo { plan, step, primary } => {
+                let primary = self.undo(&self.machine.plan(plan).steps[usize::from(step)].clone(), primary);
+                match self.next_undo(plan, step) {
+                    Some(step) => self.set(Stage::Undo { plan, step, primary }),
+                    None => self.end(false),
+                }
+            }
+        }
+    }
+
+    fn node(&mut self) -> &mut Node {
+        &mut self.world.nodes[self.n]
+    }
+
+    fn set(&mut self, stage: Stage) {
+        let call = self.process.call;
+        let process = self.node().processes.iter_mut().find(|process| process.call == call);
+        process.unwrap().stage = stage;
+    }
+
+    /// Step `step` of the plan comes next, or the end.
+    fn go_on(&mut self, plan: PlanId, step: u8, pending: bool) {
+        if usize::from(step) < self.machine.plan(plan).steps.len() {
+            self.set(Stage::Act { plan, step, part: 0, left: false, pending });
+        } else if pending && self.process.call == Call::Release {
+            self.set(Stage::Lock);
+        } else {
+            self.end(true);
+        }
+    }
+
+    /// What it was started for has ended. A run of the hotplug script then looks after windows.
+    fn end(&mut self, success: bool) {
+        let careless = self.machine.mutant == Some(Mutant::LeavesWindowOnFailure) && !success;
+        let sweeps = self.node().window.is_some() && self.process.success.is_none() && !careless;
+        self.process.success = self.process.success.or(Some(success));
+        let call = self.process.call;
+        if call == Call::Release && !success {
+            // It tries again: a failure may pass.
+            self.set(Stage::Lock);
+        } else if sweeps && call != Call::Release {
+            let success = self.process.success;
+            let process = self.node().processes.iter_mut().find(|process| process.call == call);
+            let process = process.unwrap();
+            (process.stage, process.success) = (Stage::Lock, success);
+        } else {
+            self.exit();
+        }
+    }
+
+    fn exit(&mut self) {
+        let Process { call, success, .. } = self.process;
+        toolstack::ended(self.node(), call, success == Some(true));
+    }
+
+    /// Takes one part of a step.
+    fn take(&mut self, step: &Step, part: u8, left: bool, fails: bool) -> Done {
+        let (machine, call) = (self.machine, self.process.call);
+        match step {
+            Step::OpenWindow { .. } => self.open(part),
+            Step::Record { after, .. } => {
+                self.node().claim = machine.record(after);
+                Done::Yes
+            }
+            Step::RecordLone { after, .. } => {
+                self.node().lone = after.as_ref().map(generation);
+                Done::Yes
+            }
+            Step::Promote { .. } => {
+                let before = self.node().drbd.primary;
+                match drbd::promote(self.world, self.n) {
+                    Reply::Refused => Done::Failed,
+                    Reply::Done => {
+                        self.node().drbd.ours |= !before;
+                        Done::Yes
+                    }
+                }
+            }
+            Step::ProveFlush { .. } => {
+                if fails {
+                    Done::Failed
+                } else {
+                    Done::Yes
+                }
+            }
+            Step::Attach { .. } if part == 0 => self.still_holds(),
+            Step::Attach { .. } => hand_over(self.node(), call),
+            Step::Release { .. } if part == 0 => match self.demote() {
+                Reply::Done => Done::Yes,
+                Reply::Refused => Done::InPart,
+            },
+            Step::Release { claim, hand_over } => {
+                let struck = !left || machine.mutant == Some(Mutant::ForgetsWhatIsLeft);
+                let promoted = if struck { Vec::new() } else { claim.promoted.clone() };
+                self.node().claim = machine.record(&Claim { promoted, ..claim.clone() });
+                self.left_over(left, *hand_over)
+            }
+            Step::Demote { .. } => match self.demote() {
+                Reply::Done => Done::Yes,
+                Reply::Refused => Done::Failed,
+            },
+            Step::CloseWindow { alone, hand_over, .. } => self.close(*alone, *hand_over, part, left),
+            Step::Refuse { .. } => Done::Failed,
+        }
+    }
+
+    /// What is left of a step is left to a detached release.
+    fn left_over(&mut self, left: bool, hand_over: bool) -> Done {
+        if left && hand_over {
+            self.node().start(Call::Release);
+        }
+        if left { Done::InPart } else { Done::Yes }
+    }
+
+    /// Records the window, opens it, starts what closes it.
+    fn open(&mut self, part: u8) -> Done {
+        let early = self.machine.mutant == Some(Mutant::OpensBeforeRecording);
+        match part {
+            0 | 1 if (part == 0) != early => {
+                let Call::Add(domid) = self.process.call else { panic!("{:?} opens", self.process) };
+                let Some(vm) = self.node().domain(domid).map(|own| own.vm) else { return Done::Failed };
+                self.node().window = Some(Window { domid, vm, old: false });
+                Done::Yes
+            }
+            0 | 1 => match drbd::allow_two_primaries(self.world, self.n, true) {
+                Reply::Done => Done::Yes,
+                Reply::Refused => Done::Failed,
+            },
+            _ => {
+                if self.machine.mutant != Some(Mutant::StartsNoCloser) {
+                    self.node().start(Call::Release);
+                }
+                Done::Yes
+            }
+        }
+    }
+
+    /// Looks whether the window may be closed, closes it, removes its record.
+    fn close(&mut self, alone: bool, hand_over: bool, part: u8, left: bool) -> Done {
+        match part {
+            _ if left => self.left_over(true, hand_over),
+            0 => {
+                let answer = self.machine.ask(&View::new(self.node(), Call::Sweep));
+                let closes = if alone { answer.closes_alone } else { answer.closes };
+                if closes { Done::Yes } else { Done::InPart }
+            }
+            1 if self.node().drbd.two_primaries && self.node().drbd.link != Link::StandAlone => {
+                match drbd::allow_two_primaries(self.world, self.n, false) {
+                    Reply::Done => Done::Yes,
+                    Reply::Refused => Done::InPart,
+                }
+            }
+            1 => Done::Yes,
+            _ => {
+                self.node().window = None;
+                Done::Yes
+            }
+        }
+    }
+
+    /// Judges once more, under Xen's lock.
+    fn still_holds(&mut self) -> Done {
+        let call = self.process.call;
+        let allows = self.machine.ask(&View::new(self.node(), call)).allows && self.node().drbd.primary;
+        if allows || self.machine.mutant == Some(Mutant::AttachesBlindly) { Done::Yes } else { Done::Failed }
+    }
+
+    /// Our program demotes: as long as the device is open, in vain until its time is over.
+    fn demote(&mut self) -> Reply {
+        let needed = self.node().domains.iter().any(|domain| domain.is_live_user());
+        let reply = drbd::demote(self.world, self.n);
+        self.world.robbed |= needed && reply == Reply::Done;
+        reply
+    }
+
+    /// The failed step is undone first: a refused request may have changed something.
+    fn undo_from(&mut self, plan: PlanId, step: u8) {
+        let first = match self.machine.mutant {
+            Some(Mutant::ForgetsBeforeDemoting) => {
+                self.machine.plan(plan).steps.iter().position(is_undone).map(|step| step as u8)
+            }
+            _ => self.next_undo(plan, step + 1),
+        };
+        match first {
+            Some(step) => self.set(Stage::Undo { plan, step, primary: false }),
+            None => self.end(false),
+        }
+    }
+
+    /// Of the steps before `step`, the last that is undone; for one mutant the other way round.
+    fn next_undo(&self, plan: PlanId, step: u8) -> Option<u8> {
+        let steps = &self.machine.plan(plan).steps;
+        let at = usize::from(step);
+        let found = match self.machine.mutant {
+            Some(Mutant::ForgetsBeforeDemoting) => {
+                steps.iter().skip(at + 1).position(is_undone).map(|found| at + 1 + found)
+            }
+            _ => steps[..at].iter().rposition(is_undone),
+        };
+        found.map(|step| step as u8)
+    }
+
+    /// Undoes one step; says whether something is still Primary because of us.
+    fn undo(&mut self, step: &Step, primary: bool) -> bool {
+        let machine = self.machine;
+        match step {
+            Step::Promote { .. } if machine.mutant == Some(Mutant::KeepsRoleOnFailure) => primary,
+            Step::Promote { .. } => primary || self.demote() == Reply::Refused,
+            Step::Record { before, after } => {
+                let mut claim = before.clone().unwrap_or_else(|| Claim::new(&after.resource));
+                if primary && claim.promoted.is_empty() {
+                    claim.promoted.clone_from(&after.promoted);
+                }
+                self.node().claim = machine.record(&claim);
+                let pending = claim.users.is_empty() && !claim.promoted.is_empty();
+                if pending || primary {
+                    self.node().start(Call::Release);
+                }
+                primary
+            }
+            Step::RecordLone { before, .. } => {
+                self.node().lone = before.as_ref().map(generation);
+                primary
+            }
+            Step::OpenWindow { .. } if machine.mutant == Some(Mutant::LeavesWindowOnFailure) => primary,
+            Step::OpenWindow { .. } => {
+                let mut left = false;
+                for part in 0..3 {
+                    left = self.close(true, true, part, left) == Done::InPart;
+                }
+                primary
+            }
+            _ => primary,
+        }
+    }
+}
+
+/// How many atomic parts a step has: a process can be killed between any two.
+fn parts(step: &Step) -> u8 {
+    match step {
+        Step::OpenWindow { .. } | Step::CloseWindow { .. } => 3,
+        Step::Attach { .. } | Step::Release { .. } => 2,
+        Step::Record { .. }
+        | Step::Demote { .. }
+        | Step::RecordLone { .. }
+        | Step::Promote { .. }
+        | Step::ProveFlush { .. }
+        | Step::Refuse { .. } => 1,
+    }
+}
+
+/// Writes `physical-device`, in a transaction that reads `state`.
+fn hand_over(node: &mut Node, call: Call) -> Done {
+    let Call::Add(domid) = call else { panic!("{call:?} attaches") };
+    match node.domain_mut(domid) {
+        Some(domain) if matches!(domain.phase, Phase::Creating | Phase::Orphaned) => {
+            domain.device = Device::Given;
+            Done::Yes
+        }
+        _ => Done::Failed,
+    }
+}
+
+fn is_undone(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::Promote { .. } | Step::Record { .. } | Step::RecordLone { .. } | Step::OpenWindow { .. }
+    )
+}
