@@ -7,7 +7,7 @@ PREFIX  ?= /usr
 SCRIPTS ?= /etc/xen/scripts
 UNITS   ?= $(PREFIX)/lib/systemd/system
 
-.PHONY: build deps check unit model test lab lab-all demo bench faults fuzz install install-units clean
+.PHONY: build deps check unit model test lab lab-all lab-campaign demo bench faults fuzz install install-units clean
 
 build:
 	$(CARGO) build --release --locked
@@ -43,6 +43,12 @@ lab: deps build
 
 lab-all: deps build
 	$(CARGO) test --locked --test lab -- --all
+
+# Random create, destroy and migrate with a random fault each; the same seed gives the same rounds.
+SEED   ?= 1
+ROUNDS ?= 20
+lab-campaign: deps build
+	$(CARGO) test --locked --test lab -- --campaign $(SEED) $(ROUNDS)
 
 demo: deps build
 	$(CARGO) test --locked --test lab -- --demo

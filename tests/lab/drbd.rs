@@ -28,12 +28,42 @@ pub const RESOURCES: &[Resource] = &[
     // Over disks with a volatile cache.
     internal("f0", &[(30, "vdk")]),
     Resource { name: "f1", volumes: &[(31, "vdl")], meta_disk: "/dev/vdm" },
+    // Many small ones, which share a disk.
+    internal("s00", &[(40, "mapper/s00")]),
+    internal("s01", &[(41, "mapper/s01")]),
+    internal("s02", &[(42, "mapper/s02")]),
+    internal("s03", &[(43, "mapper/s03")]),
+    internal("s04", &[(44, "mapper/s04")]),
+    internal("s05", &[(45, "mapper/s05")]),
+    internal("s06", &[(46, "mapper/s06")]),
+    internal("s07", &[(47, "mapper/s07")]),
+    internal("s08", &[(48, "mapper/s08")]),
+    internal("s09", &[(49, "mapper/s09")]),
+    internal("s10", &[(50, "mapper/s10")]),
+    internal("s11", &[(51, "mapper/s11")]),
+    internal("s12", &[(52, "mapper/s12")]),
+    internal("s13", &[(53, "mapper/s13")]),
+    internal("s14", &[(54, "mapper/s14")]),
+    internal("s15", &[(55, "mapper/s15")]),
+    internal("s16", &[(56, "mapper/s16")]),
+    internal("s17", &[(57, "mapper/s17")]),
+    internal("s18", &[(58, "mapper/s18")]),
+    internal("s19", &[(59, "mapper/s19")]),
 ];
 
 /// The port of the first resource; each has its own.
 const FIRST_PORT: usize = 7800;
 
-/// How many disks a node has that are files.
+/// The small resources: `s00` and so on, over device mapper targets of that name on [`SHARED_DISK`].
+pub fn small() -> impl Iterator<Item = &'static Resource> {
+    RESOURCES.iter().filter(|resource| resource.volumes[0].1.starts_with("mapper/"))
+}
+
+/// The disk that they share, and how many sectors each has.
+pub const SHARED_DISK: &str = "vdn";
+pub const SMALL_SECTORS: usize = 4096;
+
+/// How many disks a node has that are files; one more is [`SHARED_DISK`], behind the others.
 pub const FILE_DISKS: usize = 10;
 
 /// Each of them is this large.
@@ -65,6 +95,11 @@ pub fn minor(resource: &str) -> u32 {
     find(resource).volumes[0].0
 }
 
+/// All minors of a resource.
+pub fn minors(resource: &str) -> impl Iterator<Item = u32> {
+    find(resource).volumes.iter().map(|(minor, _)| *minor)
+}
+
 /// How many volumes a resource has.
 pub fn volumes(resource: &str) -> usize {
     find(resource).volumes.len()
@@ -79,10 +114,11 @@ fn find(resource: &str) -> &'static Resource {
 pub fn configuration() -> String {
     // A node that the other one starves of CPU must not lose the connection.
     // A resync does not wait for a guest that never stops writing (c-min-rate 0).
+    // The handler is there for scenarios that set fencing.
     let mut text = String::from(
         "global { usage-count no; }\n\
          common { net { protocol C; ping-int 5; ping-timeout 30; connect-int 3; timeout 60; }\n\
-         \x20        disk { c-min-rate 0; } }\n",
+         \x20        disk { c-min-rate 0; } handlers { fence-peer /lab/fence-peer; } }\n",
     );
     for (number, resource) in RESOURCES.iter().enumerate() {
         let port = FIRST_PORT + number;

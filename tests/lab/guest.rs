@@ -1,12 +1,16 @@
 //! A guest: its configuration for xl, and what it says on its console.
 
 use crate::node::{LIMIT, Node};
+use crate::payload;
 use anyhow::{Result, bail};
 
 /// The script under test.
 pub const OURS: &str = "block-drbd";
 /// Debian's, kept beside it.
 pub const OLD: &str = "block-drbd-old";
+
+/// What makes a guest tiny. Without the native TSC the console of a PVH guest is flooded under TCG.
+const TINY: &str = "kernel=\"/lab/idle\"\ntype=\"pvh\"\nmemory=16\ntsc_mode=\"native\"\n";
 
 /// A guest whose one disk is a DRBD resource.
 pub struct Guest<'a> {
@@ -32,6 +36,19 @@ impl<'a> Guest<'a> {
             resource,
             more: "kernel=\"/lab/vmlinux\"\nramdisk=\"/lab/guest.cpio\"\n",
         }
+    }
+
+    /// The smallest guest, see [`crate::payload`]: it starts and moves within seconds and does nothing.
+    pub fn tiny(name: &'a str, resource: &'a str) -> Guest<'a> {
+        Guest { more: TINY, ..Guest::new(name, "", resource) }
+    }
+
+    /// Tells libxl how a tiny guest here is asked to suspend; to be said before it is saved or moves.
+    pub fn is_suspendable(&self, node: &Node) -> Result<()> {
+        let id = node.ok(&format!("xl domid {}", self.name))?;
+        let path = format!("/local/domain/{}/device/suspend/event-channel", id.trim());
+        node.ok(&format!("xenstore-write {path} {}", payload::PORT))?;
+        Ok(())
     }
 
     fn configuration(&self) -> String {

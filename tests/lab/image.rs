@@ -7,7 +7,7 @@
 use crate::cpio::Archive;
 use crate::modules::{self, Modules};
 use crate::packages::{self, Packages};
-use crate::{drbd, paths};
+use crate::{drbd, paths, payload};
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::io::Write;
@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const INIT: &[u8] = include_bytes!("dom0-init");
+const FENCE_PEER: &[u8] = include_bytes!("fence-peer");
 
 /// The programs that are built from this crate.
 pub struct Programs {
@@ -132,7 +133,7 @@ fn node_root(root: &Path, modules: &Modules, kernel: &[u8]) -> Result<Vec<u8>> {
     archive.console()?;
     archive.link("bin/sh", "bash")?;
     archive.program("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")?;
-    archive.program("etc/hosts", b"127.0.0.1 localhost\n10.0.0.1 a\n10.0.0.2 b\n")?;
+    archive.program("etc/hosts", b"127.0.0.1 localhost\n10.0.1.1 a\n10.0.1.2 b\n")?;
     let old = fs::read(root.join("etc/xen/scripts/block-drbd"))?;
     archive.program("etc/xen/scripts/block-drbd-old", &old)?;
     applets(root, &mut archive)?;
@@ -187,13 +188,18 @@ fn guest_modules(root: &Path, modules: &Modules, directory: &Path) -> Result<()>
 fn overlay(programs: &Programs, base: &Path) -> Result<Vec<u8>> {
     let agent = fs::read(&programs.agent)?;
     let mut archive = Archive::default();
-    for directory in ["lab", "etc", "etc/xen", "etc/xen/scripts"] {
+    for directory in ["lab", "etc", "etc/xen", "etc/xen/scripts", "usr", "usr/bin", "usr/sbin"] {
         archive.directory(directory)?;
     }
     archive.program("init", INIT)?;
     archive.program("lab/modules", &fs::read(base.join("modules"))?)?;
     archive.program("lab/guest.cpio", &guest_root(&agent, base)?)?;
     archive.program("lab/agent", &agent)?;
+    archive.link("usr/bin/ssh", "/lab/agent")?;
+    archive.link("usr/sbin/block-drbd", "/etc/xen/scripts/block-drbd")?;
+    archive.program("lab/fence-peer", FENCE_PEER)?;
+    archive.program("lab/idle", &payload::idle())?;
+    archive.program("lab/crash", &payload::crash())?;
     archive.program("etc/drbd.conf", drbd::configuration().as_bytes())?;
     if let Some(binary) = &programs.binary {
         archive.program("etc/xen/scripts/block-drbd", &fs::read(binary)?)?;

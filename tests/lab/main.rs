@@ -1,13 +1,14 @@
 //! The lab: two QEMU machines with real Xen, xl, blkback and DRBD, and guests
 //! that write and flush, under the binary under test.
 //!
-//! `cargo test --test lab -- [--list | --demo | --bench | --all | SCENARIO…]`; without a name it runs
-//! the essential scenarios. It needs Debian 12 for the packages and QEMU, and neither root, nor KVM,
+//! `cargo test --test lab -- [--list | --demo | --bench | --all | --campaign SEED ROUNDS |
+//! SCENARIO…]`; without a name it runs the essential scenarios. It needs Debian 12 for the packages and QEMU, and neither root, nor KVM,
 //! nor a network device. It must touch nothing outside `target/lab`.
 #![allow(clippy::disallowed_methods)]
 
 mod bench;
 mod block_lock;
+mod campaign;
 mod channel;
 mod cpio;
 mod demo;
@@ -18,16 +19,19 @@ mod guest;
 mod image;
 mod link;
 mod modules;
+mod moving;
 mod nbd;
 mod node;
 mod packages;
 mod pair;
 mod paths;
+mod payload;
 mod programs;
 mod qemu;
 mod record;
 mod scenario;
 mod scenarios;
+mod settled;
 mod wire;
 
 use anyhow::{Result, bail};
@@ -64,6 +68,7 @@ fn run() -> Result<bool> {
     let chosen = match arguments.first().map(String::as_str) {
         Some("--demo") => vec![&scenario::DEMO],
         Some("--bench") => vec![&scenario::BENCH],
+        Some("--campaign") => vec![&scenario::CAMPAIGN],
         Some("--all") => scenario::ALL.iter().collect(),
         _ => chosen(&arguments)?,
     };

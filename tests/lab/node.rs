@@ -26,7 +26,7 @@ pub struct Node {
     pub name: &'static str,
     directory: PathBuf,
     image: Image,
-    plug: Plug,
+    plugs: [Plug; 2],
     drives: Vec<Arc<Drive>>,
     running: Mutex<Option<Running>>,
 }
@@ -39,10 +39,10 @@ struct Running {
 
 impl Node {
     /// A machine that is off, with empty drives; its files are in the directory.
-    pub fn new(name: &'static str, directory: &Path, image: &Image, plug: Plug) -> Node {
+    pub fn new(name: &'static str, directory: &Path, image: &Image, plugs: [Plug; 2]) -> Node {
         let drives = drbd::DRIVES.iter().map(|(_, size)| Arc::new(Drive::new(*size))).collect();
         let running = Mutex::new(None);
-        Node { name, directory: directory.to_owned(), image: image.clone(), plug, drives, running }
+        Node { name, directory: directory.to_owned(), image: image.clone(), plugs, drives, running }
     }
 
     /// Starts the machine and does not wait for it.
@@ -55,7 +55,9 @@ impl Node {
             let socket = qemu::drive_socket(name, directory, disk);
             servers.push(nbd::serve(Arc::clone(drive), &socket)?);
         }
-        let mut machine = Machine::start(name, directory, image, self.plug.for_machine()?)?;
+        let [link, management] = &self.plugs;
+        let networks = [link.for_machine()?, management.for_machine()?];
+        let mut machine = Machine::start(name, directory, image, networks)?;
         let stream = connect(&mut machine)
             .with_context(|| format!("{name}: see {}/{name}-qemu.log", directory.display()))?;
         *self.running() = Some(Running { channel: Channel::new(stream), machine, servers });

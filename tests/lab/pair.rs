@@ -19,6 +19,7 @@ const DIAGNOSES: &[(&str, &str)] = &[
     ("proc-drbd", "cat /proc/drbd"),
     ("xenstore", "xenstore-ls -fp"),
     ("ps", "ps"),
+    ("drbd-options", "for r in $(drbdadm sh-resources); do echo \"$r:\"; drbdsetup show $r; done"),
     ("run-block-drbd", "find /run/block-drbd /run/xen-hotplug -type f | xargs -r tail -n +1"),
 ];
 
@@ -28,17 +29,20 @@ pub struct Pair {
     pub a: Node,
     /// 10.0.0.2, the peer.
     pub b: Node,
-    /// The network between them.
+    /// The network over which they replicate, 10.0.0.0.
     pub link: Link,
+    /// The one behind their names, 10.0.1.0: migration, fencing, questions to the peer.
+    pub management: Link,
 }
 
 impl Pair {
     /// Boots both machines and waits for their agents.
     pub fn boot(image: &Image, directory: &Path) -> Result<Pair> {
-        let (link, [plug_a, plug_b]) = Link::new()?;
-        let a = Node::new("a", directory, image, plug_a);
-        let b = Node::new("b", directory, image, plug_b);
-        let pair = Pair { a, b, link };
+        let (link, [link_a, link_b]) = Link::new()?;
+        let (management, [management_a, management_b]) = Link::new()?;
+        let a = Node::new("a", directory, image, [link_a, management_a]);
+        let b = Node::new("b", directory, image, [link_b, management_b]);
+        let pair = Pair { a, b, link, management };
         pair.a.power_on()?;
         pair.b.power_on()?;
         pair.both(Node::wait_for_boot)?;
@@ -95,11 +99,14 @@ impl Pair {
     /// Ends what a scenario may have left, whatever way it ended.
     pub fn clean_up(&self, resources: &[&str]) -> Result<()> {
         self.link.restore();
+        self.management.restore();
         self.a.come_back()?;
         self.b.come_back()?;
         self.both(|node| {
             node.wait_for_boot()?;
-            node.ok("rm -f /run/lab-hold; for job in /run/lab-job-*; do [ -e $job ] && kill $(cat $job); rm -f $job; done
+            node.ok("rm -f /run/lab-hold /run/lab-peer-is-off /etc/xen/block-drbd.toml
+                 for job in /run/lab-job-*; do [ -e $job ] && kill $(cat $job); rm -f $job; done
+                 kill -KILL $(pidof xl libxl-save-helper) 2>/dev/null || true
                  for id in $(xl list | awk 'NR > 1 && $2 != 0 { print $2 }'); do xl destroy $id; done
                  ! grep -q ' /mnt ' /proc/mounts || umount /mnt")?;
             node.wait_until("without vbds", "! ls /sys/bus/xen-backend/devices | grep vbd", LIMIT)?;

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 const MEMORY: &str = "2048";
 
@@ -27,10 +27,9 @@ pub struct Machine {
 
 impl Machine {
     /// Starts the machine; its files are `directory/NAME-*`, and its disks those of the machine before it.
-    pub fn start(name: &str, directory: &Path, image: &Image, network: OwnedFd) -> Result<Machine> {
+    pub fn start(name: &str, directory: &Path, image: &Image, networks: [OwnedFd; 2]) -> Result<Machine> {
         let channel = directory.join(format!("{name}-channel"));
         let serial = directory.join(format!("{name}-serial.log")).display().to_string();
-        let mac = format!("52:54:00:00:00:{:02x}", name.as_bytes()[0]);
         let kernel = image.kernel.display();
         let root = image.root.display();
         // setpriv: the machine must not outlive a harness that was killed.
@@ -49,11 +48,16 @@ impl Machine {
                 "console=com1 com1=115200,8n1 dom0_mem=1024M dom0_max_vcpus=1 sched=credit noreboot",
             ])
             .args(["-initrd", &format!("{kernel} console=hvc0 panic=1 quiet lab.host={name},{root}")])
-            .args(["-netdev", "socket,id=n0,fd=0"])
-            .args(["-device", &format!("virtio-net-pci,netdev=n0,mac={mac},romfile=")])
             .args(["-device", "virtio-serial-pci"])
             .args(["-chardev", &format!("socket,id=lab,path={},server=on,wait=off", channel.display())])
             .args(["-device", "virtserialport,chardev=lab,name=lab"]);
+        // In this order they become eth0 and eth1. The numbers are those of QEMU's standard input and
+        // output, for which it has no other use.
+        for network in 0..networks.len() {
+            let mac = format!("52:54:00:00:{network:02x}:{:02x}", name.as_bytes()[0]);
+            command.args(["-netdev", &format!("socket,id=n{network},fd={network}")]);
+            command.args(["-device", &format!("virtio-net-pci,netdev=n{network},mac={mac},romfile=")]);
+        }
         // In this order they become vda, vdb, ….
         for number in 0..drbd::FILE_DISKS {
             command.args(["-drive", &file_disk(name, directory, number)?]);
@@ -68,9 +72,11 @@ impl Machine {
                 ),
             ]);
         }
+        command.args(["-drive", &file_disk(name, directory, drbd::FILE_DISKS)?]);
+        let [link, management] = networks;
         let process = command
-            .stdin(network)
-            .stdout(Stdio::null())
+            .stdin(link)
+            .stdout(management)
             .stderr(
                 File::options().create(true).append(true).open(directory.join(format!("{name}-qemu.log")))?,
             )

@@ -45,6 +45,15 @@ pub const DEMO: Scenario = ours("demo", &["r1"], crate::demo::run);
 /// `make bench`.
 pub const BENCH: Scenario = ours("bench", &["r6"], crate::bench::run);
 
+/// `make lab-campaign`.
+pub const CAMPAIGN: Scenario = ours("campaign", &["r7"], crate::campaign::run);
+
+/// The resources that share a disk.
+const SMALL: &[&str] = &[
+    "s00", "s01", "s02", "s03", "s04", "s05", "s06", "s07", "s08", "s09", "s10", "s11", "s12", "s13", "s14",
+    "s15", "s16", "s17", "s18", "s19",
+];
+
 /// In the order in which they run: first what proves the lab itself.
 pub const ALL: &[Scenario] = &[
     lab("boot", &["r0"], s::boot::run),
@@ -62,6 +71,23 @@ pub const ALL: &[Scenario] = &[
     lab("drbd-conformance", &["r7"], s::drbd_conformance::run),
     ours("pvh", &["r2"], s::pvh::run),
     ours("pygrub", &["r3"], s::pygrub::run),
+    extra(ours("save-restore", &["r6"], s::save_restore::run)),
+    ours("localhost-migrate", &["r6"], s::localhost_migrate::run),
+    extra(ours("preserve", &["r6"], s::preserve::run)),
+    extra(ours("read-only", &["r6"], s::read_only::run)),
+    ours("multi-volume", &["multi"], s::multi_volume::run),
+    extra(ours("block-attach", &["r1", "r6"], s::block_attach::run)),
+    ours("orphan-released", &["r5"], s::orphan_released::run),
+    ours("split-hosts", &["r0"], s::split_hosts::run),
+    extra(ours("boot-storm", SMALL, s::boot_storm::run)),
+    ours("migrate", &["r6"], s::migrate::run),
+    extra(ours("migrate-back", &["r6"], s::migrate::run_back)),
+    extra(ours("migrate-writer", &["f0"], s::migrate_writer::run)),
+    extra(ours("migrate-target-refuses", &["r6"], s::migrate_target_refuses::run)),
+    ours("migrate-source-killed", &["r6"], s::migrate_source_killed::run),
+    extra(ours("migrate-link-cut", &["r6"], s::migrate_link_cut::run)),
+    extra(ours("destroy-during-migrate", &["r6"], s::destroy_during_migrate::run)),
+    extra(ours("node-reset", &["r5"], s::node_reset::run)),
     ours("refused-write-order-none", &["r4"], s::refused_durability::write_order_none),
     extra(ours("refused-write-order-drain", &["r4"], s::refused_durability::write_order_drain)),
     extra(ours("refused-write-order-downgraded", &["f0"], s::refused_durability::write_order_downgraded)),

@@ -4,14 +4,15 @@
 //! console to a file in which scenarios look for these lines.
 
 use crate::{record, records};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use nix::fcntl::OFlag;
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount, umount};
 use nix::sys::reboot::{RebootMode, reboot};
 use std::convert::Infallible;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ const RECORDS: &str = "/mnt/records";
 const REBOOTED: &str = "/mnt/rebooted";
 const COUNT: u64 = 20;
 const BLOCK: u64 = 4096;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The life of the guest; it ends by turning the machine off.
 pub fn run() -> ExitCode {
@@ -61,6 +63,7 @@ fn live() -> Result<RebootMode> {
         "read" => read(),
         "raw" => raw(),
         "endless" => endless(value("lab.first=").context("no lab.first= on the command line")?.parse()?),
+        "checked" => checked(),
         "reboot" => reboot_once(),
         "stay" => stay().map(|never| match never {}),
         other => bail!("lab.do={other}"),
@@ -141,6 +144,32 @@ fn raw() -> Result<RebootMode> {
 fn endless(first: u64) -> Result<RebootMode> {
     records::write(Path::new(DISK), first..=record::ROOM, |number| println!("GUEST fsynced {number}"))?;
     bail!("the disk is full of records")
+}
+
+/// Records on the device until somebody ends the machine. Each is read back when it is acknowledged, and
+/// with it one from long before; slow enough for the disk not to fill up meanwhile.
+fn checked() -> Result<RebootMode> {
+    // What the page cache has would prove nothing.
+    let disk = File::options().read(true).custom_flags(OFlag::O_DIRECT.bits()).open(DISK)?;
+    records::write(Path::new(DISK), 1..=record::ROOM, |number| {
+        for number in [number, number.div_ceil(2)] {
+            if let Err(error) = check(&disk, number) {
+                println!("GUEST FAILED: record {number}: {error:#}");
+            }
+        }
+        println!("GUEST fsynced {number}");
+        std::thread::sleep(PAUSE);
+    })?;
+    bail!("the disk is full of records")
+}
+
+fn check(disk: &File, number: u64) -> Result<()> {
+    let mut buffer = vec![0; 2 * record::SIZE];
+    let start = buffer.as_ptr().align_offset(record::SIZE);
+    let block = &mut buffer[start..start + record::SIZE];
+    disk.read_exact_at(block, record::offset(number))?;
+    ensure!(block == record::block(number), "the disk holds something else");
+    Ok(())
 }
 
 /// Writes and reboots; after the reboot, reads and stays.

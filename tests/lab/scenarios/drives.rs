@@ -24,8 +24,8 @@ pub fn run(pair: &Pair) -> Result<()> {
     ensure!(is_written(drive.durable()), "the write is not durable after a flush");
 
     pair.link.cut();
-    pair.a.fails("ping -c 1 -W 3 b")?;
+    pair.a.fails("ping -c 1 -W 3 10.0.0.2")?;
     pair.link.restore();
-    pair.a.ok("ping -c 1 -W 30 b")?;
+    pair.a.ok("ping -c 1 -W 30 10.0.0.2")?;
     Ok(())
 }

@@ -1,8 +1,11 @@
 //! One file a scenario.
 
+pub mod block_attach;
 pub mod boot;
+pub mod boot_storm;
 pub mod create_destroy;
 pub mod degraded_reboot;
+pub mod destroy_during_migrate;
 pub mod device_held;
 pub mod drbd_conformance;
 pub mod drives;
@@ -17,11 +20,24 @@ pub mod flush_lost_write_order_drain;
 pub mod flush_lost_write_order_none;
 pub mod flush_safe;
 pub mod kill_add;
+pub mod localhost_migrate;
+pub mod migrate;
+pub mod migrate_link_cut;
+pub mod migrate_source_killed;
+pub mod migrate_target_refuses;
+pub mod migrate_writer;
+pub mod multi_volume;
+pub mod node_reset;
 pub mod old_script;
+pub mod orphan_released;
+pub mod preserve;
 pub mod pvh;
 pub mod pygrub;
+pub mod read_only;
 pub mod reboot;
 pub mod refused_disk_inconsistent;
 pub mod refused_durability;
 pub mod refused_peer_primary;
+pub mod save_restore;
+pub mod split_hosts;
 pub mod xenstore_conformance;

@@ -1,0 +1,95 @@
+//! What the scenarios about live migration share: a guest that can move, and a
+//! migration that runs while something happens to it.
+
+use crate::block_lock;
+use crate::guest::Guest;
+use crate::node::{LIMIT, Node};
+use crate::pair::Pair;
+use crate::settled;
+use crate::{drbd, flushes};
+use anyhow::{Context, Result, ensure};
+use std::time::Instant;
+
+/// The resource of all of them.
+pub const RESOURCE: &str = "r6";
+
+/// Moves a tiny guest; the first node must have it.
+pub fn move_to(pair: &Pair, guest: &Guest, from: &Node, to: &Node) -> Result<()> {
+    guest.is_suspendable(from)?;
+    from.ok(&format!("xl migrate {} {}", guest.name, to.name))?;
+    settled::with_guest(pair, to, guest.name, RESOURCE)
+}
+
+/// A tiny guest on a, on a clean resource.
+pub fn guest_on_a<'a>(pair: &Pair, name: &'a str) -> Result<Guest<'a>> {
+    pair.connect(RESOURCE)?;
+    let guest = Guest::tiny(name, RESOURCE);
+    guest.create(&pair.a)?;
+    settled::with_guest(pair, &pair.a, name, RESOURCE)?;
+    guest.is_suspendable(&pair.a)?;
+    Ok(guest)
+}
+
+/// Starts to move it from a to b, and does not wait.
+pub fn begin(pair: &Pair, guest: &Guest) -> Result<()> {
+    let name = guest.name;
+    pair.a.ok(&format!(
+        "rm -f /run/lab-migrate-code
+         ( xl migrate {name} b; echo $? >/run/lab-migrate-code ) >/run/lab-migrate 2>&1 &"
+    ))?;
+    Ok(())
+}
+
+/// The same, and stops it where both nodes are Primary: the `add` on b waits for Xen's lock. It goes on
+/// with [`block_lock::release`].
+pub fn begin_and_stop_in_window(pair: &Pair, guest: &Guest) -> Result<()> {
+    block_lock::hold(&pair.b)?;
+    begin(pair, guest)?;
+    let both = pair.b.wait_for_drbd(RESOURCE, "ro:Primary/Primary");
+    both.with_context(|| said(pair))?;
+    let window = format!("[ -e /run/block-drbd/windows/{RESOURCE}.json ]");
+    pair.b.wait_until("with an open window", &window, LIMIT)
+}
+
+/// Waits for its end; returns whether xl calls it a success, and what it said.
+pub fn end(pair: &Pair) -> Result<(bool, String)> {
+    pair.a.wait_until("done with the migration", "[ -s /run/lab-migrate-code ]", LIMIT)?;
+    let code = pair.a.ok("cat /run/lab-migrate-code")?;
+    Ok((code.trim() == "0", said(pair)))
+}
+
+/// Waits for its end, which must be a failure.
+pub fn fails(pair: &Pair) -> Result<String> {
+    let (is_moved, said) = end(pair)?;
+    ensure!(!is_moved, "xl says that the guest has moved: {said}");
+    Ok(said)
+}
+
+fn said(pair: &Pair) -> String {
+    let said = pair.a.run("cat /run/lab-migrate");
+    said.map_or_else(|error| format!("{error:#}"), |output| output.text())
+}
+
+/// The link carries again. A window that was closed on one node alone leaves two nodes that differ in
+/// what they allow: they refuse each other, and one ends StandAlone until an administrator connects it.
+pub fn reconnect(pair: &Pair, resource: &str) -> Result<()> {
+    let minor = drbd::minor(resource);
+    let is_alone = format!("grep -q '^ *{minor}: cs:StandAlone' /proc/drbd");
+    pair.link.restore();
+    let start = Instant::now();
+    while start.elapsed() < LIMIT && pair.both(|node| node.drbd_is(resource, "cs:Connected ")).is_err() {
+        for node in [&pair.a, &pair.b] {
+            if node.run(&is_alone)?.code == 0 {
+                println!("lab:   {} was StandAlone and had to be connected by hand", node.name);
+                node.ok(&format!("drbdadm connect {resource}"))?;
+            }
+        }
+    }
+    flushes::are_equal(pair, resource)
+}
+
+/// Ends the guest where it is, and looks that nothing is left.
+pub fn destroy(pair: &Pair, guest: &Guest, on: &Node) -> Result<()> {
+    on.ok(&format!("xl destroy {}", guest.name))?;
+    settled::without_guest(pair, RESOURCE)
+}
