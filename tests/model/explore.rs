@@ -202,6 +202,7 @@ impl Explored {
             Step::Demote { .. } => "demote",
             Step::CloseWindow { .. } => "close window",
             Step::Refuse { .. } => "refuse",
+            other => panic!("no handler of DRBD runs in this model, and {other:?} is one's step"),
         };
         let stage = match process.stage {
             Stage::Lock => "take the lock".to_string(),

@@ -203,6 +203,7 @@ impl Run<'_> {
             },
             Step::CloseWindow { alone, hand_over, .. } => self.close(*alone, *hand_over, part, left),
             Step::Refuse { .. } => Done::Failed,
+            other => panic!("no handler of DRBD runs in this model, and {other:?} is one's step"),
         }
     }
 
@@ -348,6 +349,7 @@ fn parts(step: &Step) -> u8 {
         | Step::Promote { .. }
         | Step::ProveFlush { .. }
         | Step::Refuse { .. } => 1,
+        other => panic!("no handler of DRBD runs in this model, and {other:?} is one's step"),
     }
 }
 
