@@ -74,7 +74,7 @@ pub const ALL: [Handler; 14] = [
     handler(EventName::BeforeResyncTarget, before_resync_target::plan, MAY_REFUSE, SNAPSHOTS),
     // The source loses nothing by a resync, so nothing that goes wrong here may stop one.
     handler(EventName::BeforeResyncSource, before_resync_source::plan, IGNORED, BRIEF),
-    handler(EventName::AfterResyncTarget, after_resync_target::plan, IGNORED, BRIEF),
+    handler(EventName::AfterResyncTarget, after_resync_target::plan, IGNORED, LONG),
     handler(EventName::OutOfSync, out_of_sync::plan, IGNORED, BRIEF),
     handler(EventName::InitialSplitBrain, initial_split_brain::plan, IGNORED, BRIEF),
     handler(EventName::SplitBrain, split_brain::plan, IGNORED, LONG),
