@@ -119,6 +119,7 @@ fn steps(host: &mut Host, plan: &Plan, settings: &Settings) -> Vec<String> {
         let alone = Plan { steps: vec![step.clone()], summary: String::new() };
         let outcome = act::run(host, &alone, settings, deadline);
         failed.extend(outcome.failure.map(|error| format!("{error:#}")));
+        failed.extend(outcome.pending);
         host.set_deadline(deadline);
     }
     failed

@@ -81,7 +81,7 @@ fn take(host: &mut Host, step: &Step, settings: &Settings, pending: &mut Option<
         Step::Quarantine { entry } => quarantine::set(host, entry),
         Step::Unquarantine { resource, history } => quarantine::clear(host, resource, history),
         Step::Snapshot { snapshots, percent } => snapshot::take(host, snapshots, *percent),
-        Step::DropSnapshot { names } => snapshot::drop_later(host, names),
+        Step::DropSnapshot { names } => snapshot::drop(host, names),
         Step::AskPeers { resource } => ask_peers(host, resource, settings),
         Step::RecordFenced { fenced } => fence::record(host, fenced),
         Step::Unfence { resource, commands, variables } => {
@@ -157,9 +157,8 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
             },
             Step::Snapshot { snapshots, .. } => {
                 let names: Vec<String> = snapshots.iter().map(|snapshot| snapshot.name.clone()).collect();
-                if let Err(error) = snapshot::drop_later(host, &names) {
-                    *pending = Some(format!("{} is left: {error:#}", names.join(" ")));
-                }
+                *pending =
+                    pending.take().or(snapshot::drop(host, &names).err().map(|error| format!("{error:#}")));
             }
             Step::ProveFlush { .. }
             | Step::Attach { .. }

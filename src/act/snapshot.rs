@@ -3,26 +3,19 @@
 use crate::handlers::Snapshot;
 use crate::host::{Host, program};
 use anyhow::{Context, Result};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 const LVCREATE: &str = "/sbin/lvcreate";
 const LVREMOVE: &str = "/sbin/lvremove";
 
-/// How long one may take to be made, and to be removed without anybody waiting.
-const MAKE: Duration = Duration::from_secs(10);
-const REMOVE: Duration = Duration::from_secs(60);
+/// How long one call of lvm2 may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Takes all of them; where one fails, removes those before it.
+/// Takes all of them. What was made before one fails, the undo removes.
 pub fn take(host: &Host, snapshots: &[Snapshot], percent: u64) -> Result<()> {
-    for (made, snapshot) in snapshots.iter().enumerate() {
-        if let Err(error) = make(host, snapshot, percent) {
-            let names: Vec<String> = snapshots[..made].iter().map(|other| other.name.clone()).collect();
-            drop_later(host, &names)?;
-            return Err(error).with_context(|| format!("no snapshot of {} was taken", snapshot.origin));
-        }
-    }
-    Ok(())
+    snapshots.iter().try_for_each(|snapshot| {
+        make(host, snapshot, percent).with_context(|| format!("no snapshot of {} was taken", snapshot.origin))
+    })
 }
 
 /// One that is there already is from a resync that did not end: what it holds is older than what
@@ -36,7 +29,7 @@ fn make(host: &Host, snapshot: &Snapshot, percent: u64) -> Result<()> {
 
 fn run(host: &Host, command: &[String]) -> Result<()> {
     let command = program::of_root(host, command)?;
-    program::run(&command, host.deadline().at_most(MAKE), 1 << 16).map(|_| ())
+    program::run(&command, host.deadline().at_most(PATIENCE), 1 << 16).map(|_| ())
 }
 
 /// By name in whatever volume group: only this program gives such names.
@@ -45,10 +38,9 @@ fn remove(name: &str) -> Vec<String> {
     [LVREMOVE, "--yes", "--select", &select].map(String::from).into()
 }
 
-/// Removes them, which may take longer than DRBD should wait.
-pub fn drop_later(host: &Host, names: &[String]) -> Result<()> {
+/// Removes them, and waits for it: a removal that came late would remove the next one.
+pub fn drop(host: &Host, names: &[String]) -> Result<()> {
     names.iter().try_for_each(|name| {
-        let command = program::of_root(host, &remove(name))?;
-        program::leave(host, &format!("removal of {name}"), &command, &BTreeMap::new(), REMOVE)
+        run(host, &remove(name)).with_context(|| format!("whether {name} is gone is not known"))
     })
 }

@@ -57,6 +57,8 @@ pub enum Answer {
 const BRIEF: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 /// What pauses guests and writes to the disk.
 const LONG: [Duration; 2] = [Duration::from_secs(4), Duration::from_secs(10)];
+/// What removes snapshots.
+const REMOVAL: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10)];
 /// What takes snapshots.
 const SNAPSHOTS: [Duration; 2] = [Duration::from_secs(4), Duration::from_secs(30)];
 
@@ -74,7 +76,7 @@ pub const ALL: [Handler; 14] = [
     handler(EventName::BeforeResyncTarget, before_resync_target::plan, MAY_REFUSE, SNAPSHOTS),
     // The source loses nothing by a resync, so nothing that goes wrong here may stop one.
     handler(EventName::BeforeResyncSource, before_resync_source::plan, IGNORED, BRIEF),
-    handler(EventName::AfterResyncTarget, after_resync_target::plan, IGNORED, BRIEF),
+    handler(EventName::AfterResyncTarget, after_resync_target::plan, IGNORED, REMOVAL),
     handler(EventName::OutOfSync, out_of_sync::plan, IGNORED, BRIEF),
     handler(EventName::InitialSplitBrain, initial_split_brain::plan, IGNORED, BRIEF),
     handler(EventName::SplitBrain, split_brain::plan, IGNORED, LONG),

@@ -151,7 +151,7 @@ pub enum Step {
         /// How large each is, in percent of its origin.
         percent: u64,
     },
-    /// Removes such snapshots again, without waiting for it. Undone by nothing.
+    /// Removes such snapshots again. Undone by nothing.
     DropSnapshot {
         /// Their names.
         names: Vec<String>,
