@@ -254,3 +254,26 @@ fn a_link_that_is_lost_may_come_back_before_each_node_ends_it_alone() {
         assert!(!two_primaries(&machine) && !window(&machine), "opened at {long_ago}");
     }
 }
+
+/// One that did would do so at each of its tries, twice a second, and so would each of them.
+#[test]
+fn a_release_that_fails_starts_no_other() {
+    let machine = moving_in();
+    let minor = machine.device.minor;
+    let claim =
+        format!(r#"{{"version":1,"resource":"r0","promoted":[{minor}],"users":[],"two_primaries":false}}"#);
+    machine.file("run/block-drbd/claims/r0.json", &claim);
+    machine.file(WINDOW, r#"{"version":1,"resource":"r0","vm":"/vm/5","domid":5,"opened":1000}"#);
+    allow_two_primaries(&machine);
+    machine.drbd.with(|model| {
+        model.faults.insert(CHG_NET_OPTS, Fault::Refuse(163));
+        model.resources[0].volumes[0].role = PRIMARY;
+        model.resources[0].volumes[0].peer_role = SECONDARY;
+    });
+    let release = ["release", "--recorded", "--wait", "2", "r0"];
+    let (code, text) = said(machine.command(&release).output().unwrap());
+    assert_eq!(code, 4, "{text}");
+    assert!(text.contains("not known to be closed"), "{text}");
+    assert_eq!(machine.role(), SECONDARY, "what could be done stays done");
+    assert_eq!(place::releases(&machine.path("")), [0; 0]);
+}

@@ -127,6 +127,9 @@ pub fn name(step: &Step) -> &'static str {
 /// Undoes `steps`, the last first. What cannot be undone is recorded and goes on by itself.
 fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
     let mut primary = Vec::new();
+    // Only for a guest: a release that failed goes on itself, and each that started another at
+    // each of its tries would fill the host with them.
+    let gives = steps.iter().any(|step| matches!(step, Step::Promote { .. } | Step::ProveFlush { .. }));
     for step in steps.iter().rev() {
         match step {
             Step::Promote { resource, minor } => {
@@ -137,7 +140,7 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
                     primary.push(*minor);
                 }
             }
-            Step::Record { before, after } => match unrecord(host, before.as_ref(), after, &primary) {
+            Step::Record { before, after } => match unrecord(host, before.as_ref(), after, &primary, gives) {
                 Ok(left) => *pending = pending.take().or(left),
                 Err(error) => {
                     *pending = Some(format!("the record of {} is wrong: {error:#}", after.resource));
@@ -179,12 +182,13 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
 }
 
 /// Puts back the record that was there, with what is still Primary because of us; says what is
-/// left to a detached release.
+/// left to a detached release, where a guest was to be given the resource (`gives`).
 fn unrecord(
     host: &mut Host,
     before: Option<&Claim>,
     after: &Claim,
     primary: &[u32],
+    gives: bool,
 ) -> Result<Option<String>> {
     let mut claim = before.cloned().unwrap_or_else(|| Claim::new(&after.resource));
     claim
@@ -193,7 +197,7 @@ fn unrecord(
     record(host, &claim)?;
     // Also when it was pending before: the release that waited for it may have given way to this add.
     let pending = claim.users.is_empty() && !claim.promoted.is_empty();
-    if !pending && primary.is_empty() {
+    if !gives || !pending && primary.is_empty() {
         return Ok(None);
     }
     detach(host, &after.resource)?;
@@ -245,9 +249,12 @@ fn release(host: &mut Host, recorded: &Claim, hand_over: bool) -> Result<Option<
     Ok(left)
 }
 
-/// Ends the window; says what keeps it open, which `hand_over` leaves to a detached release.
+/// Ends the window; says what keeps it open, which `hand_over` leaves to a detached release. That
+/// it could not be ended undoes nothing of what was done before.
 fn close_window(host: &mut Host, resource: &str, alone: bool, hand_over: bool) -> Result<Option<String>> {
-    let left = window::close(host, resource, alone)?;
+    let left = window::close(host, resource, alone).unwrap_or_else(|error| {
+        Some(format!("the migration window of {resource} is not known to be closed: {error:#}"))
+    });
     if left.is_some() && hand_over {
         detach(host, resource)?;
     }

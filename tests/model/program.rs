@@ -316,7 +316,7 @@ impl Run<'_> {
                 }
                 self.node().claim = machine.record(&claim);
                 let pending = claim.users.is_empty() && !claim.promoted.is_empty();
-                if pending || primary {
+                if (pending || primary) && matches!(self.process.call, Call::Add(_)) {
                     self.node().start(Call::Release);
                 }
                 primary

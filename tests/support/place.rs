@@ -41,14 +41,19 @@ impl Drop for Place {
 
 /// A detached release outlives the program that it was started by, and would make the
 /// directory again.
-pub fn end_releases(root: &Path) {
-    let argument = format!("--sysroot\0{}\0release\0", root.display());
-    for process in std::fs::read_dir("/proc").unwrap().flatten() {
-        let name = process.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-        let arguments = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
-        if String::from_utf8_lossy(&arguments).contains(&argument) {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
+fn end_releases(root: &Path) {
+    for pid in releases(root) {
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
+}
+
+/// The detached releases for the machine at `root`.
+pub fn releases(root: &Path) -> Vec<i32> {
+    let argument = format!("--sysroot\0{}\0release\0", root.display());
+    let is_one = |process: &std::fs::DirEntry| {
+        let arguments = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&arguments).contains(&argument)
+    };
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().filter(is_one);
+    processes.filter_map(|process| process.file_name().to_str()?.parse().ok()).collect()
 }
