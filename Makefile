@@ -34,7 +34,7 @@ model:
 	$(CARGO) test --locked --profile model --test model -- $(MODEL)
 
 # Everything that must pass.
-test: deps check build unit model lab
+test: deps check build unit lab
 
 # Two real Xen hosts with DRBD in QEMU: `make lab` runs the essential scenarios,
 # `make lab-all` every one, `make lab SCENARIO=create-destroy` those named.

@@ -41,7 +41,7 @@ impl Drop for Place {
 
 /// A detached release outlives the program that it was started by, and would make the
 /// directory again.
-fn end_releases(root: &Path) {
+pub fn end_releases(root: &Path) {
     for pid in releases(root) {
         let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
