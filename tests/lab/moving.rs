@@ -70,22 +70,60 @@ fn said(pair: &Pair) -> String {
     said.map_or_else(|error| format!("{error:#}"), |output| output.text())
 }
 
-/// The link carries again. A window that was closed on one node alone leaves two nodes that differ in
-/// what they allow: they refuse each other, and one ends StandAlone until an administrator connects it.
-pub fn reconnect(pair: &Pair, resource: &str) -> Result<()> {
-    let minor = drbd::minor(resource);
-    let is_alone = format!("grep -q '^ *{minor}: cs:StandAlone' /proc/drbd");
+/// The link carries again, and what DRBD does not mend by itself is mended as an administrator would.
+/// Returns false where both halves have been written to: that must never happen.
+///
+/// A link that is lost while both nodes are Primary is a split brain to DRBD 8.4 even when nobody has
+/// written: each makes a new generation at once (drbd_state.c, after_state_ch: "Lost contact to peer's
+/// copy of the data"). The half that is Secondary and has no bit set has nothing to lose.
+pub fn reconnect(pair: &Pair, resource: &str) -> Result<bool> {
     pair.link.restore();
     let start = Instant::now();
     while start.elapsed() < LIMIT && pair.both(|node| node.drbd_is(resource, "cs:Connected ")).is_err() {
-        for node in [&pair.a, &pair.b] {
-            if node.run(&is_alone)?.code == 0 {
-                println!("lab:   {} was StandAlone and had to be connected by hand", node.name);
-                node.ok(&format!("drbdadm connect {resource}"))?;
-            }
+        let nodes = [&pair.a, &pair.b];
+        if nodes.iter().all(|node| !shows(node, &is_alone(resource))) {
+            continue;
         }
+        if !nodes.iter().any(|node| shows(node, &has_split(resource))) {
+            println!("lab:   the nodes had to be connected by hand");
+            pair.both(|node| node.run(&format!("drbdadm connect {resource}")).map(drop))?;
+            continue;
+        }
+        let Some(empty) = nodes.into_iter().find(|node| shows(node, &is_empty(resource))) else {
+            return Ok(false);
+        };
+        println!("lab:   DRBD sees a split brain in which {} has nothing of its own", empty.name);
+        pair.both(|node| node.run(&format!("drbdadm disconnect {resource}")).map(drop))?;
+        empty.ok(&format!("drbdadm -- --discard-my-data connect {resource}"))?;
+        let other = if empty.name == "a" { &pair.b } else { &pair.a };
+        other.ok(&format!("drbdadm connect {resource}"))?;
+        pair.both(|node| node.wait_for_drbd(resource, "cs:Connected "))?;
     }
-    flushes::are_equal(pair, resource)
+    flushes::are_equal(pair, resource)?;
+    Ok(true)
+}
+
+fn shows(node: &Node, command: &str) -> bool {
+    node.run(command).is_ok_and(|output| output.code == 0)
+}
+
+fn is_alone(resource: &str) -> String {
+    format!("grep -q '^ *{}: cs:StandAlone' /proc/drbd", drbd::minor(resource))
+}
+
+/// Whether the last meeting of the nodes ended with it.
+fn has_split(resource: &str) -> String {
+    let minor = drbd::minor(resource);
+    format!(
+        "dmesg | grep -E '(drbd{minor}|drbd {resource}): .*(Split-Brain detected|incompatible|WFReportParams -> (Connected|WFBitMap))' \
+         | tail -n 1 | grep -q Split-Brain"
+    )
+}
+
+/// Whether this half is Secondary and no block of it differs from what both had.
+fn is_empty(resource: &str) -> String {
+    let minor = drbd::minor(resource);
+    format!("grep -A1 '^ *{minor}: .* ro:Secondary/' /proc/drbd | grep -q 'oos:0$'")
 }
 
 /// Ends the guest where it is, and looks that nothing is left.

@@ -223,7 +223,6 @@ fn administer(pair: &Pair, found: &mut Tally) -> Result<()> {
     pair.both(|node| node.run("block-drbd release --all --wait 20").map(drop))?;
     let together = moving::reconnect(pair, RESOURCE);
     for node in [&pair.a, &pair.b] {
-        found.double_writers += u64::from(node.run("dmesg | grep 'Split-Brain detected'")?.code == 0);
         let primary = node.run(&is_primary(RESOURCE))?.code == 0;
         let claimed = node.run(&format!("[ -e /run/block-drbd/claims/{RESOURCE}.json ]"))?.code == 0;
         found.orphans += u64::from(primary && !claimed);
@@ -232,7 +231,7 @@ fn administer(pair: &Pair, found: &mut Tally) -> Result<()> {
         );
         found.open_windows += u64::from(node.run(&open)?.code == 0);
     }
-    together?;
+    found.double_writers += u64::from(!together?);
     pair.both(|node| node.wait_for_drbd(RESOURCE, "ro:Secondary/Secondary"))
 }
 

@@ -9,7 +9,7 @@ use crate::moving::{self, RESOURCE};
 use crate::node::LIMIT;
 use crate::pair::Pair;
 use crate::settled;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 pub fn run(pair: &Pair) -> Result<()> {
     before(pair)?;
@@ -31,7 +31,7 @@ fn before(pair: &Pair) -> Result<()> {
     moving::begin(pair, &guest)?;
     moving::fails(pair)?;
     settled::with_guest(pair, &pair.a, guest.name, RESOURCE)?;
-    moving::reconnect(pair, RESOURCE)?;
+    ensure!(moving::reconnect(pair, RESOURCE)?, "both halves have been written to");
     moving::destroy(pair, &guest, &pair.a)
 }
 
@@ -42,7 +42,7 @@ fn inside(pair: &Pair) -> Result<()> {
     cut(pair)?;
     block_lock::release(&pair.b)?;
     moving::fails(pair)?;
-    moving::reconnect(pair, RESOURCE)?;
+    ensure!(moving::reconnect(pair, RESOURCE)?, "both halves have been written to");
     settled::with_guest(pair, &pair.a, guest.name, RESOURCE)?;
     moving::destroy(pair, &guest, &pair.a)
 }
@@ -58,7 +58,7 @@ fn after(pair: &Pair) -> Result<()> {
     cut(pair)?;
     let_go(&pair.a)?;
     moving::end(pair)?;
-    moving::reconnect(pair, RESOURCE)?;
+    ensure!(moving::reconnect(pair, RESOURCE)?, "both halves have been written to");
     settled::with_guest(pair, &pair.b, guest.name, RESOURCE)?;
     moving::destroy(pair, &guest, &pair.b)
 }
