@@ -11,7 +11,8 @@ use block_drbd::event::VbdPath;
 use block_drbd::event::drbd::{DrbdEvent, EventName, Subject as About, Variables};
 use block_drbd::facts::storage::Devices;
 use block_drbd::facts::{
-    Claim, Facts, FlushProbe, Known, NodeFacts, PeerAnswer, PhysicalDevice, Resource, Window,
+    Claim, Facts, FlushProbe, Known, Lone, NodeFacts, PeerAnswer, PhysicalDevice, Quarantine, Resource,
+    Window,
 };
 use block_drbd::gather::drbd::{conf, drbdsetup, files, proc, v84};
 use block_drbd::gather::{self, domu, peers, records, sharing, storage, usage, vbd};
@@ -185,11 +186,13 @@ pub fn peer_facts(data: &[u8]) {
     render(resources, &answers, &facts.devices);
 }
 
-/// A record of a claim, a window and a flush.
+/// A record of a claim, a window, a lone node, a quarantine and a flush.
 pub fn records(data: &[u8]) {
     let text = text(data);
     record(&text, |text| records::parse::<Claim>(RECORD, text, 1), serde_json::to_string);
     record(&text, |text| records::parse::<Window>(RECORD, text, 1), serde_json::to_string);
+    record(&text, |text| records::parse::<Lone>(RECORD, text, 1), serde_json::to_string);
+    record(&text, |text| records::parse::<Quarantine>(RECORD, text, 1), serde_json::to_string);
     record(&text, |text| records::parse::<FlushProbe>(RECORD, text, 1), serde_json::to_string);
 }
 

@@ -141,6 +141,25 @@ fn the_remedy_ends_it() {
     assert_eq!(machine.call("add"), (0, String::new()));
 }
 
+/// The peer may have gone on: what says that this node has must be root's own word.
+#[test]
+fn no_guest_starts_without_the_peer_on_a_record_that_cannot_be_relied_on() {
+    let other: Spoiled = ("is a record of \"r1\"", |path| rewrite(path, "\"r0\"", "\"r1\""));
+    for (words, spoil) in SPOILED.into_iter().chain([other]) {
+        let machine = Machine::new();
+        machine.settings("connecting-seconds = 0\n");
+        assert_eq!(machine.call("add"), (0, String::new()));
+        machine.volume(drbd_kernel::Volume::lose_peer);
+        machine.guest_ends();
+        spoil(&machine.path("run/block-drbd/lone/r0.json"));
+        let asked = machine.drbd.log().len();
+        let (code, text) = machine.call("add");
+        assert!(code == 1 && text.contains("[peer-unfenced]"), "{words}: {code} {text}");
+        assert!(text.contains("/run/block-drbd/lone") && text.contains(words), "{words}: {text}");
+        assert_eq!(machine.drbd.log().len(), asked, "{words}: no role was asked for");
+    }
+}
+
 #[test]
 fn a_record_of_a_flush_that_cannot_be_relied_on_is_shown_and_replaced() {
     for (words, spoil) in SPOILED {

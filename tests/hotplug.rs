@@ -607,29 +607,6 @@ fn what_one_add_has_read_of_other_guests_the_next_does_not_read_again() {
     assert!(text.contains("[other-guest]"), "{text}");
 }
 
-impl Machine {
-    /// Changes the volume of r0.
-    fn volume(&self, change: impl FnOnce(&mut drbd_kernel::Volume)) {
-        self.drbd.with(|model| change(&mut model.resources[0].volumes[0]));
-    }
-
-    fn settings(&self, text: &str) {
-        self.file("etc/xen/block-drbd.toml", text);
-    }
-
-    fn lone(&self) -> Option<String> {
-        std::fs::read_to_string(self.path("run/block-drbd/lone/r0.json")).ok()
-    }
-
-    /// The guest ends, and its backend with it.
-    fn guest_ends(&self) {
-        assert_eq!(self.call("remove"), (0, String::new()));
-        self.xenstored.remove(BACKEND);
-        self.guest(5, 51712, "r0");
-        assert_eq!(self.role(), SECONDARY);
-    }
-}
-
 #[test]
 fn an_add_waits_for_a_peer_that_is_being_connected() {
     let machine = Machine::new();

@@ -19,14 +19,7 @@ pub fn dated(host: &Host, resource: &str) -> Result<Option<Dated<Claim>>, Unusab
     let remedy = format!(
         "see with xl list that no guest of this host uses {resource}, then run: rm {path} && block-drbd release {resource}"
     );
-    let claim: Option<Dated<Claim>> = records::read(host, &path, 1, &remedy)?;
-    match &claim {
-        Some(Dated { record, .. }) if record.resource != resource => {
-            let why = format!("{path} is a record of {:?}", record.resource);
-            Err(records::with_remedy(Unusable::bad(why), &remedy))
-        }
-        _ => Ok(claim),
-    }
+    records::of_resource(host, &path, &remedy, resource, |claim: &Claim| &claim.resource)
 }
 
 /// The resources that have a record, whether it can be believed or not.

@@ -1,6 +1,6 @@
 //! What handlers of DRBD have set aside, and what they have fenced.
 
-use super::records::{self, Dated};
+use super::records;
 use crate::facts::{Fenced, Quarantine};
 use crate::host::Host;
 use crate::host::own::Unusable;
@@ -14,14 +14,8 @@ pub fn read(host: &Host, resource: &str) -> Result<Option<Quarantine>, Unusable>
     let remedy = format!(
         "see what the log says of {resource}: journalctl -t block-drbd -g {resource}; then run: block-drbd quarantine clear {resource} --reason \"...\""
     );
-    let found: Option<Dated<Quarantine>> = records::read(host, &path, 1, &remedy)?;
-    match found {
-        Some(Dated { record, .. }) if record.resource != resource => {
-            let why = format!("{path} is a record of {:?}", record.resource);
-            Err(records::with_remedy(Unusable::bad(why), &remedy))
-        }
-        found => Ok(found.map(|dated| dated.record)),
-    }
+    let entry = records::of_resource(host, &path, &remedy, resource, |entry: &Quarantine| &entry.resource)?;
+    Ok(entry.map(|dated| dated.record))
 }
 
 /// The resources that have one, whether it can be believed or not.

@@ -1,4 +1,4 @@
-//! Records of our own, as JSON with a `version`: the one reader of claims, flushes and windows.
+//! Records of our own, as JSON with a `version`: their one reader.
 //!
 //! A record is believed only where nobody but root could have written it (`host/own.rs`), only
 //! when all of it is understood, and only in the version that this program writes. Decides
@@ -37,6 +37,23 @@ pub fn read<T: DeserializeOwned>(
     let Some(stored) = stored else { return Ok(None) };
     let record = parse(path, &stored.text, version).map_err(|why| with_remedy(Unusable::bad(why), remedy))?;
     Ok(Some(Dated { record, written: stored.written }))
+}
+
+/// The same of a record of one resource, which says itself (`named`) whose it is.
+pub fn of_resource<T: DeserializeOwned>(
+    host: &Host,
+    path: &str,
+    remedy: &str,
+    resource: &str,
+    named: fn(&T) -> &str,
+) -> Result<Option<Dated<T>>, Unusable> {
+    match read::<T>(host, path, 1, remedy)? {
+        Some(found) if named(&found.record) != resource => {
+            let why = format!("{path} is a record of {:?}", named(&found.record));
+            Err(with_remedy(Unusable::bad(why), remedy))
+        }
+        found => Ok(found),
+    }
 }
 
 /// The resources that have a record in a directory, `RES.json`, whether it can be believed or not.

@@ -1,6 +1,6 @@
 //! The windows that this node has opened for guests that move in.
 
-use super::records::{self, Dated};
+use super::records;
 use crate::facts::Window;
 use crate::host::Host;
 use crate::host::own::Unusable;
@@ -12,14 +12,8 @@ const DIRECTORY: &str = "/run/block-drbd/windows";
 pub fn read(host: &Host, resource: &str) -> Result<Option<Window>, Unusable> {
     let path = Window::path(resource);
     let remedy = format!("to end the window run: block-drbd release {resource}");
-    let window: Option<Dated<Window>> = records::read(host, &path, 1, &remedy)?;
-    match window {
-        Some(Dated { record, .. }) if record.resource != resource => {
-            let why = format!("{path} is a record of {:?}", record.resource);
-            Err(records::with_remedy(Unusable::bad(why), &remedy))
-        }
-        window => Ok(window.map(|dated| dated.record)),
-    }
+    let window = records::of_resource(host, &path, &remedy, resource, |window: &Window| &window.resource)?;
+    Ok(window.map(|dated| dated.record))
 }
 
 /// The resources that have one, whether it can be believed or not.

@@ -72,7 +72,7 @@ impl Node {
     }
 
     pub fn settings(&self, text: &str) {
-        self.machine.file("etc/xen/block-drbd.toml", text);
+        self.machine.settings(text);
     }
 
     /// A call with nothing of DRBD in its environment.

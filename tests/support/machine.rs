@@ -3,7 +3,7 @@
 
 #![allow(dead_code, clippy::disallowed_methods, clippy::unwrap_used)]
 
-use crate::drbd_kernel::{DrbdKernel, Resource};
+use crate::drbd_kernel::{DrbdKernel, Resource, Volume};
 use crate::place::Place;
 use crate::xenstored::Xenstored;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
@@ -129,6 +129,29 @@ impl Machine {
     /// The role of the volume with the test's minor: 1 Primary, 2 Secondary.
     pub fn role(&self) -> u32 {
         self.drbd.with(|model| model.volume(self.device.minor).unwrap().role)
+    }
+
+    /// Changes the volume of r0.
+    pub fn volume(&self, change: impl FnOnce(&mut Volume)) {
+        self.drbd.with(|model| change(&mut model.resources[0].volumes[0]));
+    }
+
+    /// The settings are this text.
+    pub fn settings(&self, text: &str) {
+        self.file("etc/xen/block-drbd.toml", text);
+    }
+
+    /// What is recorded of a node that has gone on without its peer.
+    pub fn lone(&self) -> Option<String> {
+        fs::read_to_string(self.path("run/block-drbd/lone/r0.json")).ok()
+    }
+
+    /// The guest ends, and its backend with it.
+    pub fn guest_ends(&self) {
+        assert_eq!(self.call("remove"), (0, String::new()));
+        self.xenstored.remove(BACKEND);
+        self.guest(5, 51712, "r0");
+        assert_eq!(self.role(), 2);
     }
 
     pub fn claim(&self) -> Option<String> {
