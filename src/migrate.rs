@@ -6,7 +6,7 @@
 
 use crate::act;
 use crate::config::Settings;
-use crate::facts::{Known, PeerAnswer, Resource, Role};
+use crate::facts::{Connection, Known, PeerAnswer, Resource, Role};
 use crate::gather::domains::{self, Disk, Domain};
 use crate::gather::drbd::Purpose;
 use crate::handlers::{Plan, Step};
@@ -221,5 +221,5 @@ fn still_primary(host: &Host, name: &str) -> Result<Option<String>> {
 
 /// Whether two Primaries are allowed by the configuration, which is not ours to end.
 fn always_two(resource: &Resource) -> bool {
-    resource.connections.iter().any(|peer| peer.two_primaries == Known::Is(true))
+    resource.connections.iter().any(Connection::allows_two_primaries)
 }

@@ -8,7 +8,7 @@ use crate::facts::{Fenced, Known, Resource};
 use crate::gather::peers;
 use crate::handlers::fence_peer::{Judged, of_peer};
 use crate::host::{Deadline, Host, program};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -76,9 +76,7 @@ pub fn ask_program(
 
 /// Keeps what was established, until this host boots again: DRBD itself keeps what it was told.
 pub fn record(host: &mut Host, fenced: &Fenced) -> Result<()> {
-    let path = Fenced::path(&fenced.resource);
-    let text = serde_json::to_string(fenced).with_context(|| format!("writing {path}"))?;
-    host.write(&path, &text)
+    host.write_record(&Fenced::path(&fenced.resource), fenced)
 }
 
 /// Starts the programs that take it back, all of them, and forgets it.

@@ -222,9 +222,10 @@ fn record(host: &mut Host, claim: &Claim) -> Result<()> {
 
 fn record_lone(host: &mut Host, resource: &str, lone: Option<&Lone>) -> Result<()> {
     let path = Lone::path(resource);
-    let Some(lone) = lone else { return host.remove(&path) };
-    let text = serde_json::to_string(lone).with_context(|| format!("writing {path}"))?;
-    host.write(&path, &text)
+    match lone {
+        Some(lone) => host.write_record(&path, lone),
+        None => host.remove(&path),
+    }
 }
 
 /// Makes the minors Secondary and takes them off the record; says what is left and why.

@@ -5,7 +5,7 @@
 
 use super::ask::{Reply, ask};
 use super::detach;
-use crate::facts::{Connection, Known, Window};
+use crate::facts::{Connection, Window};
 use crate::gather;
 use crate::gather::drbd::{self, codes};
 use crate::handlers::window;
@@ -14,9 +14,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 /// Records the window, opens it, and starts what will close it.
 pub fn open(host: &mut Host, window: &Window) -> Result<()> {
-    let (resource, path) = (&window.resource, Window::path(&window.resource));
-    let text = serde_json::to_string(window).with_context(|| format!("writing {path}"))?;
-    host.write(&path, &text)?;
+    let resource = &window.resource;
+    host.write_record(&Window::path(resource), window)?;
     if let Reply::Refused { text, .. } = allow(host, resource, true)? {
         bail!("DRBD refuses to let two nodes have {resource} Primary: {text}; see dmesg | grep {resource}");
     }
@@ -36,7 +35,7 @@ pub fn close(host: &mut Host, resource: &str, alone: bool) -> Result<Option<Stri
     if let Some(why) = window::stays_open(&found, alone) {
         return Ok(Some(format!("two nodes may still have {resource} Primary, for a migration: {why}")));
     }
-    if found.connections.iter().any(two_primaries) {
+    if found.connections.iter().any(Connection::allows_two_primaries) {
         match allow(host, resource, false)? {
             Reply::Done => read_back(host, resource, false)?,
             Reply::Refused { code: codes::NEED_ALLOW_TWO_PRI, text } => {
@@ -56,14 +55,10 @@ fn allow(host: &Host, resource: &str, allowed: bool) -> Result<Reply> {
     ask(host, &what, |genl, generation| drbd::allow_two_primaries(genl, generation, resource, allowed))
 }
 
-fn two_primaries(connection: &Connection) -> bool {
-    connection.two_primaries == Known::Is(true)
-}
-
 fn read_back(host: &Host, resource: &str, allowed: bool) -> Result<()> {
     let found = gather::resource(host, resource)?.with_context(|| format!("{resource} is gone"))?;
     ensure!(
-        found.connections.iter().any(two_primaries) == allowed,
+        found.connections.iter().any(Connection::allows_two_primaries) == allowed,
         "DRBD said that allow-two-primaries of {resource} is {allowed}, and it is not"
     );
     Ok(())

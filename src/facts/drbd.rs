@@ -371,6 +371,11 @@ impl Connection {
         self.state == ConnectionState::Connected
     }
 
+    /// Whether two Primaries are known to be allowed now.
+    pub fn allows_two_primaries(&self) -> bool {
+        self.two_primaries == Known::Is(true)
+    }
+
     /// The peer's half of a volume.
     pub fn peer_volume(&self, number: u32) -> Option<&PeerVolume> {
         self.peer_volumes.iter().find(|volume| volume.number == number)

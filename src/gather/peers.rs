@@ -34,9 +34,7 @@ pub fn kept(host: &Host, resource: &str) -> Result<Vec<PeerAnswer>> {
 
 /// Keeps what the peers of a resource have said.
 pub fn keep(host: &mut Host, resource: &str, answers: &[PeerAnswer]) -> Result<()> {
-    let path = path(resource);
-    let text = serde_json::to_string(answers).with_context(|| format!("writing {path}"))?;
-    host.write(&path, &text)
+    host.write_record(&path(resource), &answers)
 }
 
 /// Asks a peer.

@@ -4,7 +4,7 @@ use super::records;
 use crate::facts::FlushProbe;
 use crate::host::Host;
 use crate::host::own::Unusable;
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 /// The last flush that was tried on a minor of the resource; `None` when none was.
 pub fn last(host: &Host, resource: &str, minor: u32) -> Result<Option<FlushProbe>, Unusable> {
@@ -15,8 +15,7 @@ pub fn last(host: &Host, resource: &str, minor: u32) -> Result<Option<FlushProbe
 
 /// Writes the trial down.
 pub fn remember(host: &mut Host, resource: &str, probe: &FlushProbe) -> Result<()> {
-    let path = path(resource, probe.device.minor);
-    host.write(&path, &serde_json::to_string(probe).with_context(|| format!("writing {path}"))?)
+    host.write_record(&path(resource, probe.device.minor), probe)
 }
 
 /// The resource's name has been checked.

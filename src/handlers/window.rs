@@ -5,7 +5,7 @@
 //! both nodes are Primary (drbd_nl.c, _check_net_options: ERR_NEED_ALLOW_TWO_PRI).
 
 use super::Step;
-use crate::facts::{Connection, ConnectionState, Facts, Known, Resource, Role, Window};
+use crate::facts::{Connection, Facts, Known, Resource, Role, Window};
 
 /// How many seconds a link that is lost inside a window may take to come back before a node ends
 /// the window alone: DRBD tries again each 10 s (connect-int). Two nodes that differ in it do not
@@ -18,7 +18,7 @@ pub fn open(facts: &Facts, domid: u32) -> Option<Step> {
     let vm = facts.backend.value()?.as_ref()?.vm.clone()?;
     let peer = resource.connections.iter().find(|connection| connection.peer_role == Role::Primary)?;
     // Allowed without a record of ours: by the configuration, which is not ours to end.
-    if peer.two_primaries == Known::Is(true) {
+    if peer.allows_two_primaries() {
         return None;
     }
     let window = Window { version: 1, resource: resource.name.clone(), vm, domid, opened: facts.now };
@@ -49,16 +49,14 @@ fn opened_there(facts: &Facts, released: bool) -> bool {
         return false;
     };
     let ended = |connection: &Connection| {
-        connection.two_primaries == Known::Is(true)
-            && (released || connection.state != ConnectionState::Connected)
+        connection.allows_two_primaries() && (released || !connection.is_connected())
     };
     claim.two_primaries == Some(false) && resource.connections.iter().any(ended)
 }
 
 /// Why the window of `resource` cannot end now; `alone` when it may end on this node only.
 pub fn stays_open(resource: &Resource, alone: bool) -> Option<String> {
-    let connected = |connection: &&Connection| connection.state == ConnectionState::Connected;
-    match resource.connections.iter().find(connected) {
+    match resource.connections.iter().find(|connection| connection.is_connected()) {
         Some(peer) if resource.role == Role::Primary && peer.peer_role == Role::Primary => {
             Some(format!("this node and {} are both Primary", peer.peer))
         }

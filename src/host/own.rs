@@ -12,6 +12,7 @@
 use super::Host;
 use super::file::{self, LARGEST};
 use anyhow::{Context, Result};
+use serde::Serialize;
 use std::fmt;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -106,7 +107,13 @@ impl Host {
         replace(&target, text, false).with_context(|| format!("writing {path}"))
     }
 
-    /// The same for what must be there after a power cut: the file is on the disk, and so is its name.
+    /// Writes a record of our own as JSON, in the same way.
+    pub fn write_record(&mut self, path: &str, record: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string(record).with_context(|| format!("writing {path}"))?;
+        self.write(path, &text)
+    }
+
+    /// Writes a file of our own that must be there after a power cut: the file is on the disk, and so is its name.
     pub fn write_synced(&mut self, path: &str, text: &str) -> Result<()> {
         let target = self.make_own(path)?;
         let written = replace(&target, text, true).and_then(|()| sync_directories(&target));

@@ -2,7 +2,7 @@
 //! everything that makes the moment harmless must hold.
 
 use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, refuse_for_now, unknown};
-use crate::facts::{Connection, ConnectionState, DiskState, Facts, Known, Protocol, Resource, Role};
+use crate::facts::{Connection, DiskState, Facts, Known, Protocol, Resource, Role};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -57,7 +57,7 @@ fn out_of_sight(facts: &Facts, resource: &Resource) -> Judgement {
 /// What stands against two Primaries of a resource for the moment of a migration.
 pub fn obstacle(resource: &Resource, peer: &Connection) -> Judgement {
     let (name, other) = (&resource.name, &peer.peer);
-    if peer.state != ConnectionState::Connected {
+    if !peer.is_connected() {
         return refuse(
             format!("{name} is {} from {other}, and a guest moves over a connection only", peer.state),
             format!("run: drbdadm connect {name}; then migrate again"),

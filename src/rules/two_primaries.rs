@@ -1,7 +1,7 @@
 //! Two Primaries are allowed all the time: DRBD itself would not stop a second writer.
 
 use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse};
-use crate::facts::{Facts, Known};
+use crate::facts::{Connection, Facts, Known};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -16,7 +16,7 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts) -> Judgement {
     let Some(Some(resource)) = facts.resource.value() else { return Judgement::Pass };
-    let allowed = resource.connections.iter().any(|peer| peer.two_primaries == Known::Is(true));
+    let allowed = resource.connections.iter().any(Connection::allows_two_primaries);
     let window_here = facts.window != Known::Is(None);
     let window_there =
         facts.claim.value().and_then(Option::as_ref).is_some_and(|claim| claim.two_primaries == Some(false));
