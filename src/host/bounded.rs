@@ -74,28 +74,29 @@ fn wait_for(reader: OwnedFd, child: Pid, deadline: Deadline) -> Result<Ended> {
         }
         Err(stop) => {
             let _ = kill(child, Signal::SIGKILL);
-            let lingers = !dies(child);
+            let lingers = gone(child, DEATH).is_none();
             Ok(Ended::GivenUp { stop, lingers })
         }
     }
 }
 
-/// Whether the killed child is gone within [`DEATH`]; if not, it is stuck in the kernel.
-fn dies(child: Pid) -> bool {
-    let grace = Deadline::after(DEATH).despite_signals();
+/// How the child has ended, if it has within `grace`; a killed one that has not is stuck in the kernel.
+pub(super) fn gone(child: Pid, grace: Duration) -> Option<WaitStatus> {
+    let grace = Deadline::after(grace).despite_signals();
     loop {
         match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) if grace.remaining().is_ok() => {
-                std::thread::sleep(Duration::from_millis(1))
+                std::thread::sleep(Duration::from_millis(1));
             }
-            Ok(WaitStatus::StillAlive) => return false,
-            _ => return true,
+            Ok(WaitStatus::StillAlive) => return None,
+            Ok(status) => return Some(status),
+            Err(_) => return Some(WaitStatus::Exited(child, 0)),
         }
     }
 }
 
 /// Waits until the pipe has data or its writer is gone.
-fn readable(pipe: &OwnedFd, deadline: Deadline) -> Result<(), Stop> {
+pub(super) fn readable(pipe: &impl AsFd, deadline: Deadline) -> Result<(), Stop> {
     loop {
         let left = deadline.remaining()?;
         let timeout = PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX);

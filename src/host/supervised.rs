@@ -6,15 +6,14 @@
 
 #![allow(clippy::disallowed_methods)]
 
+use super::bounded::{gone, readable};
 use super::{Deadline, Stop, sys};
 use anyhow::{Context, Result};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// How the work ended.
@@ -83,7 +82,7 @@ fn listen(pipe: &mut File, patience: Duration) -> Result<Option<String>, Stop> {
     let mut deadline = Deadline::after(patience.saturating_sub(GRACE * 2));
     let (mut said, mut buffer) = (Vec::new(), [0; 1024]);
     while said.len() <= LONGEST {
-        wait_for(pipe, deadline)?;
+        readable(pipe, deadline)?;
         match pipe.read(&mut buffer) {
             Ok(length) if length > 0 => said.extend_from_slice(&buffer[..length]),
             // Interrupted: the deadline tells whether to go on.
@@ -106,16 +105,6 @@ fn listen(pipe: &mut File, patience: Duration) -> Result<Option<String>, Stop> {
     Ok(None)
 }
 
-fn wait_for(pipe: &File, deadline: Deadline) -> Result<(), Stop> {
-    loop {
-        let left = deadline.remaining()?;
-        let timeout = PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX);
-        if let Ok(1) = poll(&mut [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)], timeout) {
-            return Ok(());
-        }
-    }
-}
-
 /// Sees the child off.
 fn finish(child: Pid, ended: Result<Option<String>, Stop>) -> Ended {
     let grace = match ended {
@@ -134,21 +123,6 @@ fn finish(child: Pid, ended: Result<Option<String>, Stop>) -> Ended {
         Ok(Some(answer)) => Ended::Answered(answer),
         Ok(None) => Ended::Died(status.map_or("it does not end".into(), |status| words(&status))),
         Err(stop) => Ended::GivenUp(stop),
-    }
-}
-
-/// How the child has ended, if it has within `grace`.
-fn gone(child: Pid, grace: Duration) -> Option<WaitStatus> {
-    let grace = Deadline::after(grace).despite_signals();
-    loop {
-        match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) if grace.remaining().is_ok() => {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            Ok(WaitStatus::StillAlive) => return None,
-            Ok(status) => return Some(status),
-            Err(_) => return Some(WaitStatus::Exited(child, 0)),
-        }
     }
 }
 

@@ -5,8 +5,8 @@
 use super::one_line;
 use super::paint::Paint;
 use crate::facts::{
-    Connection, ConnectionState, DiskState, FlushProbe, Known, Record, Resource, ResourceStatus, Role, User,
-    Volume, VolumeStatus,
+    Connection, DiskState, FlushProbe, Known, Record, Resource, ResourceStatus, Role, User, Volume,
+    VolumeStatus,
 };
 use crate::status::judge::{Judged, State, span};
 use std::fmt::Write;
@@ -94,11 +94,10 @@ fn peers(resource: &Resource, volume: &Volume) -> String {
 
 fn peer(connection: &Connection, volume: &Volume) -> String {
     let Connection { peer: name, state, peer_role: role, .. } = connection;
-    if *state != ConnectionState::Connected {
+    if !connection.is_connected() {
         return format!("{name} {state}");
     }
-    let disk = connection.peer_volumes.iter().find(|peer| peer.number == volume.number);
-    match (role, disk.map(|peer| &peer.disk)) {
+    match (role, connection.peer_volume(volume.number).map(|peer| &peer.disk)) {
         (_, Some(DiskState::UpToDate) | None) => format!("{name} {role}"),
         (Role::Secondary, Some(disk)) => format!("{name} {disk}"),
         (_, Some(disk)) => format!("{name} {role} {disk}"),
