@@ -100,7 +100,7 @@ fn handle(
             return fence(host, handler, subject, settings, limit);
         }
     };
-    let failed = steps(host, &plan, settings);
+    let failed = steps(host, &plan.steps, settings);
     let code = if failed.is_empty() { planned } else { handler.safe };
     let acts: Vec<String> = plan.steps.iter().map(word).collect();
     let line = line(handler, subject, &acts.join(","), code, &plan.summary);
@@ -112,12 +112,11 @@ fn handle(
 }
 
 /// Takes each step, whatever became of those before it; says what failed.
-fn steps(host: &mut Host, plan: &Plan, settings: &Settings) -> Vec<String> {
+fn steps(host: &mut Host, steps: &[Step], settings: &Settings) -> Vec<String> {
     let mut failed = Vec::new();
     let deadline = host.deadline();
-    for step in &plan.steps {
-        let alone = Plan { steps: vec![step.clone()], summary: String::new() };
-        let outcome = act::run(host, &alone, settings, deadline);
+    for step in steps {
+        let outcome = act::run(host, &Plan::of(vec![step.clone()]), settings, deadline);
         failed.extend(outcome.failure.map(|error| format!("{error:#}")));
         failed.extend(outcome.pending);
         host.set_deadline(deadline);
@@ -194,10 +193,9 @@ fn established(
     let summary = fence_peer::established(code, &resource, how);
     let (peer, when) = (subject.event.peer.clone(), subject.facts.now);
     let fenced = Fenced { version: 1, resource, peer, code, how: how.into(), when };
-    let plan = Plan { steps: vec![Step::RecordFenced { fenced }], summary };
     // A record that cannot be written changes no fact.
-    let failed = steps(host, &plan, settings);
-    let line = line(handler, subject, "fenced", code, &plan.summary);
+    let failed = steps(host, &[Step::RecordFenced { fenced }], settings);
+    let line = line(handler, subject, "fenced", code, &summary);
     let but = if failed.is_empty() { String::new() } else { format!("; but {}", failed.join("; ")) };
     Said { code, level: Level::Warning, line: format!("{line}{but}") }
 }
@@ -207,8 +205,7 @@ fn notify(host: &mut Host, subject: &Subject, settings: &Settings, said: &Said) 
     let policy = settings.handling(Some(subject.resource));
     let (Some((mut command, within)), true) = (policy.notify, said.level != Level::Info) else { return };
     command.extend([subject.event.name.to_string(), subject.resource.into(), report::one_line(&said.line)]);
-    let plan = Plan { steps: vec![Step::Notify { command, within }], summary: String::new() };
-    for why in steps(host, &plan, settings) {
+    for why in steps(host, &[Step::Notify { command, within }], settings) {
         syslog::write(host, Level::Error, &report::one_line(&why));
     }
 }

@@ -143,7 +143,7 @@ impl Handled {
         Handled {
             exit_code,
             verdict: Verdict { findings: Vec::new() },
-            plan: Plan { steps: Vec::new(), summary: String::new() },
+            plan: Plan::of(Vec::new()),
             outcome: Outcome { failure: Some(error), pending: None },
         }
     }

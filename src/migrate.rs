@@ -44,10 +44,8 @@ pub fn run(host: &mut Host, request: &Request, settings: &Settings) -> Result<i3
     let domain = find(host, request).map_err(|error| (3, error))?;
     let resources = resources(host).map_err(|error| (3, error))?;
     let resources = replicated(&domain, resources, &request.to).map_err(|error| (1, error))?;
-    for resource in &resources {
-        leaves(resource).map_err(|error| (1, error))?;
-        arrives(host, resource, request, settings).map_err(|error| (1, error))?;
-    }
+    resources.iter().try_for_each(leaves).map_err(|error| (1, error))?;
+    arrives(host, &resources, request, settings).map_err(|error| (1, error))?;
     let names: Vec<&str> = resources.iter().map(|resource| resource.name.as_str()).collect();
     output::say(&format!("{} moves to {} with {}", domain.name, request.to, names.join(", ")));
     let moved = program::run_for_the_user(&xl(request, &domain)).map_err(|error| (3, error))?;
@@ -117,7 +115,7 @@ fn leaves(resource: &Resource) -> Result<()> {
 }
 
 /// What the other host says of it, where the settings say how it is asked.
-fn arrives(host: &Host, resource: &Resource, request: &Request, settings: &Settings) -> Result<()> {
+fn arrives(host: &Host, resources: &[Resource], request: &Request, settings: &Settings) -> Result<()> {
     let to = &request.to;
     // The settings of a directory that somebody sent must not run a program here.
     let Some(how) = settings.peers().get(to).filter(|_| host.root() == Path::new("/")) else {
@@ -126,11 +124,13 @@ fn arrives(host: &Host, resource: &Resource, request: &Request, settings: &Setti
         return Ok(());
     };
     let facts = gather::peers::ask(host, to, how)?;
-    let connections = resource.connections.iter().map(|connection| connection.peer.clone()).collect();
-    let answer = gather::peers::about(resource, to, connections, host.now(), &facts);
-    let there = answer.facts.resources.value().into_iter().flatten().next();
-    ensure!(there.is_some(), "{to} has no resource {0} up; run there: drbdadm up {0}", resource.name);
-    durable(host, resource, answer, settings)
+    resources.iter().try_for_each(|resource| {
+        let connections = resource.connections.iter().map(|connection| connection.peer.clone()).collect();
+        let answer = gather::peers::about(resource, to, connections, host.now(), &facts);
+        let there = answer.facts.resources.value().into_iter().flatten().next();
+        ensure!(there.is_some(), "{to} has no resource {0} up; run there: drbdadm up {0}", resource.name);
+        durable(host, resource, answer, settings)
+    })
 }
 
 /// Whether a flush means something on the other host, as it is now.
@@ -207,9 +207,8 @@ fn over(host: &mut Host, resource: &Resource, moved: bool, settings: &Settings) 
 /// Ends the window, or says why not yet.
 fn close(host: &mut Host, name: &str, settings: &Settings) -> Result<Option<String>> {
     let close = Step::CloseWindow { resource: name.into(), alone: true, hand_over: false };
-    let plan = Plan { steps: vec![close], summary: String::new() };
     let _lock = lock::take(host, &hotplug::lock_path(name))?;
-    let outcome = act::run(host, &plan, settings, host.deadline());
+    let outcome = act::run(host, &Plan::of(vec![close]), settings, host.deadline());
     outcome.failure.map_or(Ok(outcome.pending), Err)
 }
 

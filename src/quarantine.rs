@@ -84,8 +84,7 @@ pub fn clear(host: &mut Host, target: &Target, reason: &str) -> Result<i32, (i32
     };
     let history = json!({ "version": 1, "resource": resource, "cleared": host.now(), "reason": reason, "entry": entry });
     let step = Step::Unquarantine { resource: resource.clone(), history: history.to_string() };
-    let plan = Plan { steps: vec![step], summary: String::new() };
-    let outcome = act::run(host, &plan, &Settings::default(), host.deadline());
+    let outcome = act::run(host, &Plan::of(vec![step]), &Settings::default(), host.deadline());
     if let Some(error) = outcome.failure {
         return Err((4, error.context(format!("{resource} stays in quarantine"))));
     }

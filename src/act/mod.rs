@@ -100,7 +100,7 @@ fn ask_peers(host: &Host, resource: &str, settings: &Settings) -> Result<()> {
         return Ok(());
     }
     let root = host.root().to_string_lossy();
-    program::detach(&["--sysroot", &root, "check", resource])
+    program::detach(&["--sysroot", &root, "check", resource]).context("starting the detached check")
 }
 
 /// The step's name, as the log has it.
@@ -266,7 +266,7 @@ fn close_window(host: &mut Host, resource: &str, alone: bool, hand_over: bool) -
 fn detach(host: &Host, resource: &str) -> Result<()> {
     let root = host.root().to_string_lossy();
     let arguments = ["--sysroot", &root, "release", "--recorded", "--wait", "3600", resource];
-    crate::host::program::detach(&arguments).with_context(|| {
+    program::detach(&arguments).context("starting the detached release").with_context(|| {
         format!("{resource} is not looked after; run: block-drbd release --recorded {resource}")
     })
 }

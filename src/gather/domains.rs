@@ -1,6 +1,7 @@
 //! Guests of this host as xenstore has them: which there are, and what disks they have.
 
-use super::vbd::BACKENDS;
+use super::sharing::numbers;
+use super::vbd::{BACKENDS, text};
 use crate::facts::PhysicalDevice;
 use crate::host::Host;
 use anyhow::Result;
@@ -31,7 +32,7 @@ pub struct Disk {
 pub fn find(host: &Host, word: &str) -> Result<Option<Domain>> {
     let xenstore = host.xenstore()?;
     for domid in numbers(xenstore.directory("/local/domain")?) {
-        let Some(name) = text(host, &format!("/local/domain/{domid}/name"))? else { continue };
+        let Some(name) = text(xenstore, &format!("/local/domain/{domid}/name"))? else { continue };
         if name == word || word.parse() == Ok(domid) {
             return Ok(Some(Domain { domid, name, disks: disks(host, domid)? }));
         }
@@ -41,10 +42,10 @@ pub fn find(host: &Host, word: &str) -> Result<Option<Domain>> {
 
 fn disks(host: &Host, domid: u32) -> Result<Vec<Disk>> {
     let directory = format!("{BACKENDS}/{domid}");
-    let major = super::major(host)?;
+    let (xenstore, major) = (host.xenstore()?, super::major(host)?);
     let mut disks = Vec::new();
-    for devid in numbers(host.xenstore()?.directory(&directory)?) {
-        let node = |name: &str| text(host, &format!("{directory}/{devid}/{name}"));
+    for devid in numbers(xenstore.directory(&directory)?) {
+        let node = |name: &str| text(xenstore, &format!("{directory}/{devid}/{name}"));
         disks.push(Disk {
             name: node("dev")?.unwrap_or_else(|| devid.to_string()),
             drbd_minor: node("physical-device")?
@@ -55,13 +56,4 @@ fn disks(host: &Host, domid: u32) -> Result<Vec<Disk>> {
         });
     }
     Ok(disks)
-}
-
-fn numbers(names: Option<Vec<String>>) -> Vec<u32> {
-    names.unwrap_or_default().iter().filter_map(|name| name.parse().ok()).collect()
-}
-
-fn text(host: &Host, path: &str) -> Result<Option<String>> {
-    let value = host.xenstore()?.read(path)?;
-    Ok(value.map(|value| String::from_utf8_lossy(&value).into_owned()))
 }

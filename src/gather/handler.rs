@@ -4,15 +4,12 @@
 //! lock of all of generic netlink (drbd_nl.c, set_role), and with a `detach` under way the worker
 //! that called the handler. Nothing that a handler decides needs it.
 
-use super::{claims, drbd, quarantine, sharing, vbd};
+use super::{claims, drbd, node, quarantine, sharing, vbd};
 use crate::event::drbd::{DrbdEvent, Subject};
 use crate::facts::{HandlerFacts, Known, User, Vbd};
 use crate::host::Host;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
-
-/// Where the kernel lists the backend devices.
-const KERNEL_LIST: &str = "/sys/bus/xen-backend/devices";
 
 /// Everything about the event.
 pub fn facts(host: &Host, event: &DrbdEvent) -> HandlerFacts {
@@ -26,7 +23,7 @@ pub fn facts(host: &Host, event: &DrbdEvent) -> HandlerFacts {
     };
     HandlerFacts {
         now: host.now(),
-        host: Known::from(host.read_text("/proc/sys/kernel/hostname")),
+        host: Known::from(node::host_name(host)),
         users: Known::from(host.timed("guests", || users(host, event, resource.value()))),
         resource,
         quarantine,
@@ -104,7 +101,7 @@ fn users(host: &Host, event: &DrbdEvent, resource: Option<&String>) -> Result<Ve
 /// The minors that a resource has on this host by drbd.conf.
 fn minors_here(host: &Host, resource: &str) -> Result<Vec<u32>> {
     let conf = drbd::conf::load(host).context("which devices it has")?;
-    let name = host.read_text("/proc/sys/kernel/hostname")?;
+    let name = node::host_name(host)?;
     let Some(section) = conf.resource(resource)? else { bail!("drbd.conf has no {resource}") };
     let hosts = section.hosts()?;
     let here = hosts.iter().find(|section| section.is(&name));
@@ -116,7 +113,7 @@ fn minors_here(host: &Host, resource: &str) -> Result<Vec<u32>> {
 /// boots, DRBD may be there before xenstore is.
 fn devices(host: &Host) -> Result<Vec<Vbd>> {
     let none = || {
-        let listed = host.list_optional(KERNEL_LIST);
+        let listed = host.list_optional(sharing::KERNEL_LIST);
         matches!(listed, Ok(Some(names)) if names.is_empty())
     };
     sharing::vbds(host).or_else(|error| if none() { Ok(Vec::new()) } else { Err(error) })

@@ -12,7 +12,7 @@ pub fn node(host: &Host) -> Node {
     let text = |path: &str| Known::from(host.read_text(path));
     let helper = parameter(host, "usermode_helper");
     Node {
-        host: text("/proc/sys/kernel/hostname"),
+        host: Known::from(host_name(host)),
         boot_id: text("/proc/sys/kernel/random/boot_id"),
         kernel: text("/proc/sys/kernel/osrelease"),
         xen: Known::from(xen_version(host)),
@@ -24,6 +24,11 @@ pub fn node(host: &Host) -> Node {
         },
         usermode_helper: Known::from(helper),
     }
+}
+
+/// Its name, which is also its name in drbd.conf.
+pub fn host_name(host: &Host) -> Result<String> {
+    host.read_text("/proc/sys/kernel/hostname")
 }
 
 /// A host that was not asked: a remove does not.

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 pub const MEMORY: &str = "/run/block-drbd/vbds";
 
 /// The kernel's own list: one entry `vbd-DOMAIN-DEVICE` a device.
-const KERNEL_LIST: &str = "/sys/bus/xen-backend/devices";
+pub(super) const KERNEL_LIST: &str = "/sys/bus/xen-backend/devices";
 
 /// A backend device by its guest, its number there, and its inode number in
 /// sysfs, where the kernel lists it.
@@ -77,7 +77,7 @@ fn devices_in_xenstore(host: &Host) -> Result<Vec<Device>> {
     Ok(devices)
 }
 
-fn numbers(names: Option<Vec<String>>) -> Vec<u32> {
+pub(super) fn numbers(names: Option<Vec<String>>) -> Vec<u32> {
     names.unwrap_or_default().iter().filter_map(|name| name.parse().ok()).collect()
 }
 

@@ -1,7 +1,7 @@
 //! Everything that `block-drbd status` looks at. Where something cannot be had, the rest is.
 
 use super::drbd::Purpose;
-use super::{claims, probes, quarantine, sharing, usage, vbd, windows};
+use super::{claims, node, probes, quarantine, sharing, usage, vbd, windows};
 use crate::facts::{
     Claim, HostStatus, INCOMING, Incoming, Known, Record, Resource, ResourceStatus, Role, User, Vbd, Volume,
     VolumeStatus,
@@ -32,7 +32,7 @@ pub fn look(host: &Host) -> Result<HostStatus> {
     let up = resources.into_iter().map(|resource| (resource.name.clone(), Some(resource)));
     let all = up.chain(gone.into_iter().map(|name| (name, None)));
     Ok(HostStatus {
-        host: Known::from(host.read_text("/proc/sys/kernel/hostname")),
+        host: Known::from(node::host_name(host)),
         at: host.now(),
         resources: all.map(|(name, resource)| of_resource(host, &around, name, resource)).collect(),
         listed: recorded.map(|recorded| record(recorded.map(|_| Some(())))),
@@ -82,8 +82,7 @@ fn incoming(host: &Host, user: &User) -> Option<Incoming> {
 /// When the memory of a guest had arrived: `SECONDS.HUNDREDTHS` since 1970, by this host's clock.
 fn arrived(host: &Host, domid: u32) -> Result<u64> {
     let read = |path: &str| -> Result<String> {
-        let value = host.xenstore()?.read(path)?.with_context(|| format!("xenstore has no {path}"))?;
-        Ok(String::from_utf8_lossy(&value).into_owned())
+        vbd::text(host.xenstore()?, path)?.with_context(|| format!("xenstore has no {path}"))
     };
     let vm = read(&format!("/local/domain/{domid}/vm"))?;
     anyhow::ensure!(vm.starts_with("/vm/"), "the vm node of domain {domid} is {vm:?}");

@@ -118,6 +118,6 @@ fn stub_domain(xenstore: &Xenstore, domid: u32, own: Option<&VbdPath>) -> Result
     Ok(target(domid)? == Some(own.domid.to_string()) || target(own.domid)? == Some(domid.to_string()))
 }
 
-fn text(xenstore: &Xenstore, path: &str) -> Result<Option<String>> {
+pub(super) fn text(xenstore: &Xenstore, path: &str) -> Result<Option<String>> {
     Ok(lossy(xenstore.read(path)?))
 }

@@ -16,7 +16,7 @@ pub fn plan(subject: &Subject, policy: &Policy) -> Decision {
 
 /// What stands against the resync.
 fn obstacle(subject: &Subject, policy: &Policy) -> Option<String> {
-    let users = guests(&subject.facts.guests().collect::<Vec<_>>());
+    let users = guests(subject.facts.guests());
     match &subject.facts.users {
         _ if policy.resync_under_guest == UnderGuest::Allow => None,
         Known::Unknown(why) => Some(format!("who uses it is not known: {why}")),

@@ -128,12 +128,12 @@ impl Subject<'_> {
 }
 
 /// Guests in words: `vm (domain 5)`.
-pub fn guests(users: &[&User]) -> Vec<String> {
-    let word = |user: &&User| match &user.guest {
+pub fn guests<'a>(users: impl Iterator<Item = &'a User>) -> Vec<String> {
+    let word = |user: &User| match &user.guest {
         Some(name) => format!("{name} (domain {})", user.domid),
         None => format!("domain {}", user.domid),
     };
-    let mut words: Vec<String> = users.iter().map(word).collect();
+    let mut words: Vec<String> = users.map(word).collect();
     // A guest may have several of the volumes.
     words.dedup();
     words
@@ -143,7 +143,7 @@ pub fn guests(users: &[&User]) -> Vec<String> {
 pub fn used_by(facts: &HandlerFacts) -> String {
     match &facts.users {
         Known::Unknown(_) => "unknown".into(),
-        Known::Is(_) => match guests(&facts.guests().collect::<Vec<_>>()) {
+        Known::Is(_) => match guests(facts.guests()) {
             none if none.is_empty() => "none".into(),
             some => some.join(", "),
         },

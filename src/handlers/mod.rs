@@ -213,6 +213,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Steps of which there is nothing to tell.
+    pub fn of(steps: Vec<Step>) -> Plan {
+        Plan { steps, summary: String::new() }
+    }
+
     /// Nothing to do, and why.
     fn nothing(summary: String) -> Plan {
         Plan { steps: Vec::new(), summary }

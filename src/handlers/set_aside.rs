@@ -32,7 +32,7 @@ fn entry(subject: &Subject, act: Act, reason: &str) -> Quarantine {
         return entry.clone().with(subject.event.name, facts.now);
     }
     let guests = match &facts.users {
-        Known::Is(_) => Known::Is(guests(&facts.guests().collect::<Vec<_>>())),
+        Known::Is(_) => Known::Is(guests(facts.guests())),
         Known::Unknown(why) => Known::Unknown(why.clone()),
     };
     Quarantine {
@@ -51,7 +51,7 @@ fn entry(subject: &Subject, act: Act, reason: &str) -> Quarantine {
 fn told(subject: &Subject, act: Act) -> String {
     let users = match &subject.facts.users {
         Known::Unknown(why) => return format!("and who uses it is not known: {why}"),
-        Known::Is(_) => guests(&subject.facts.guests().collect::<Vec<_>>()),
+        Known::Is(_) => guests(subject.facts.guests()),
     };
     let names = users.join(", ");
     match act {

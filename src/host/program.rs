@@ -35,7 +35,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Starts this program with `arguments`, in a session of its own, with no
 /// environment and no descriptors: nothing that ends the caller ends it.
 pub fn detach(arguments: &[&str]) -> Result<()> {
-    detach_with(arguments, &BTreeMap::new()).context("starting the detached release")
+    detach_with(arguments, &BTreeMap::new())
 }
 
 /// The same, with these variables as its environment.

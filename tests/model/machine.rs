@@ -137,7 +137,7 @@ impl Machine {
             Call::Release => release::plan(&facts),
             Call::Sweep => {
                 let steps = window::close(&facts, false, false).into_iter().collect();
-                Plan { steps, summary: String::new() }
+                Plan::of(steps)
             }
         };
         let plan = self.mutant.map_or(plan.clone(), |mutant| mutant.change(view.call, plan));

@@ -15,6 +15,7 @@ use crate::facts::{
     Connection, DiskState, Fencing, Known, PeerVolume, Protocol, Resource, Role, Source, Suspended, Volume,
     WriteOrdering,
 };
+use crate::gather::node;
 use crate::host::Host;
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -49,7 +50,7 @@ fn from_proc(host: &Host) -> Result<Vec<Resource>> {
         );
     }
     let conf = conf::load(host);
-    let hostname = host.read_text("/proc/sys/kernel/hostname");
+    let hostname = node::host_name(host);
     let why = |error: &anyhow::Error| format!("{error:#}");
     Ok(assemble(&found, conf.as_ref().map_err(why), hostname.as_deref().map_err(why)))
 }
