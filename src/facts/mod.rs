@@ -119,7 +119,7 @@ impl Facts {
     /// renames the half that stays, xl_migrate.c), and not one of which nothing is known.
     pub fn ends_here(&self) -> bool {
         let name = self.backend.value().and_then(|backend| backend.as_ref()?.guest.as_deref());
-        name.is_some_and(|name| !name.ends_with("--migratedaway"))
+        name.is_some_and(|name| !name.ends_with(MIGRATED_AWAY))
     }
 
     /// The one volume that is meant, where that is certain.

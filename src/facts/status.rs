@@ -71,9 +71,6 @@ pub struct Incoming {
     pub since: Known<u64>,
 }
 
-/// The end of the name that xl gives a guest until its migration has ended (xl_vmcontrol.c).
-pub const INCOMING: &str = "--incoming";
-
 impl ResourceStatus {
     /// The volumes that are Primary here.
     pub fn primary(&self) -> Vec<&Volume> {

@@ -3,6 +3,12 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// The end of the name that xl gives a guest until its migration has ended (xl_vmcontrol.c).
+pub const INCOMING: &str = "--incoming";
+
+/// The end of the name that xl gives the half of a guest that stays behind (xl_migrate.c).
+pub const MIGRATED_AWAY: &str = "--migratedaway";
+
 /// Our own backend directory in xenstore, as the toolstack wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Backend {
