@@ -357,6 +357,18 @@ fn a_volume_that_a_guest_uses_is_not_overwritten() {
     Node::each(|node| {
         let said = node.handler("before-resync-target");
         assert!(said.code == 1 && said.err.contains("vm5 (domain 5) uses it"), "{said:?}");
+        let minor = node.machine.device.minor;
+        let proc_drbd = |disk: &str| {
+            let states = format!("cs:WFBitMapT ro:Primary/Secondary ds:{disk}/UpToDate C r-----");
+            let text =
+                format!("version: 8.4.11 (api:1/proto:86-101)\n\n{minor}: {states}\n    ns:0 wo:f oos:0\n");
+            node.machine.file("proc/drbd", &text);
+        };
+        for (disk, code) in [("Outdated", 1), ("UpToDate", 1), ("Inconsistent", 0)] {
+            proc_drbd(disk);
+            assert_eq!(node.handler("before-resync-target").code, code, "{disk}");
+        }
+        proc_drbd("Outdated");
         node.settings("[resources.r0.handlers]\nresync-under-guest = \"allow\"\n");
         assert_eq!(node.handler("before-resync-target").code, 0);
         node.settings("");

@@ -9,13 +9,13 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use std::time::Duration;
 
-/// Whether a resync may overwrite a volume that a guest of this host uses.
+/// Whether a resync may overwrite data that a guest of this host uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnderGuest {
     /// No: the handler refuses, and DRBD drops the connection.
     Refuse,
-    /// Yes: the guest runs on the peer's data, and the local disk is a new one.
+    /// Yes, what is here may go.
     Allow,
 }
 
@@ -85,7 +85,7 @@ impl<'de> Deserialize<'de> for Methods {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     acts: [Act; 6],
-    /// Whether a resync may overwrite a volume that a guest uses.
+    /// Whether a resync may overwrite data that a guest uses.
     pub resync_under_guest: UnderGuest,
     /// How large a snapshot of a volume is that is taken before a resync, in percent of it; 0: none is taken.
     pub snapshot_percent: u64,

@@ -1,6 +1,6 @@
 //! What a handler of DRBD has set aside, and what it looks at.
 
-use super::{Known, User};
+use super::{DiskState, Known, User};
 use crate::clock::utc;
 use crate::event::drbd::EventName;
 use serde::{Deserialize, Serialize};
@@ -136,6 +136,8 @@ pub struct HandlerFacts {
     pub resource: Known<String>,
     /// The backend devices of this host that have one of its volumes.
     pub users: Known<Vec<User>>,
+    /// The local disks of the minors that DRBD names, by /proc/drbd; never empty.
+    pub disks: Known<Vec<DiskState>>,
     /// What is recorded of its quarantine.
     pub quarantine: Known<Option<Quarantine>>,
     /// What is recorded of its peer.

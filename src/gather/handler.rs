@@ -1,12 +1,13 @@
-//! What a handler of DRBD looks at: files and xenstore, and never DRBD itself.
+//! What a handler of DRBD looks at: files and xenstore, and DRBD itself only in /proc/drbd.
 //!
 //! While a handler runs, DRBD may hold what an answer over netlink waits for: before 8.4.5 the
 //! lock of all of generic netlink (drbd_nl.c, set_role), and with a `detach` under way the worker
-//! that called the handler. Nothing that a handler decides needs it.
+//! that called the handler. /proc/drbd waits for no lock (drbd_proc.c, drbd_seq_show: RCU), and DRBD 9
+//! tells no states there.
 
 use super::{claims, drbd, node, quarantine, sharing, vbd};
 use crate::event::drbd::{DrbdEvent, Subject};
-use crate::facts::{HandlerFacts, Known, User, Vbd};
+use crate::facts::{DiskState, HandlerFacts, Known, User, Vbd};
 use crate::host::Host;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
@@ -25,6 +26,7 @@ pub fn facts(host: &Host, event: &DrbdEvent) -> HandlerFacts {
         now: host.now(),
         host: Known::from(node::host_name(host)),
         users: Known::from(host.timed("guests", || users(host, event, resource.value()))),
+        disks: Known::from(disks(host, event)),
         resource,
         quarantine,
         fenced,
@@ -83,10 +85,7 @@ fn claim_minors(host: &Host, resource: &str) -> BTreeSet<u32> {
 /// The guests with a volume of the resource: DRBD names only one where one is hit, and what hits
 /// one concerns all of them, so what is recorded counts too.
 fn users(host: &Host, event: &DrbdEvent, resource: Option<&String>) -> Result<Vec<User>> {
-    let mut minors: BTreeSet<u32> = event.minors.iter().copied().collect();
-    if let Subject::Minor(minor) = event.subject {
-        minors.insert(minor);
-    }
+    let mut minors = named(event);
     if let Some(resource) = resource {
         minors.extend(claim_minors(host, resource));
         if minors.is_empty() {
@@ -96,6 +95,30 @@ fn users(host: &Host, event: &DrbdEvent, resource: Option<&String>) -> Result<Ve
     ensure!(!minors.is_empty(), "DRBD_MINOR is not set and nothing tells which devices it has");
     let minors: Vec<u32> = minors.into_iter().collect();
     vbd::users_of(host, &minors, super::major(host)?, &devices(host)?)
+}
+
+/// The local disks of the minors that DRBD names.
+fn disks(host: &Host, event: &DrbdEvent) -> Result<Vec<DiskState>> {
+    let minors = named(event);
+    ensure!(!minors.is_empty(), "DRBD_MINOR is not set");
+    let text = host.read_optional("/proc/drbd")?.context("there is no /proc/drbd")?;
+    let found = drbd::proc::parse(&text)?.minors;
+    let disk = |minor: &u32| {
+        let known = found.iter().find(|known| known.number == *minor);
+        known
+            .map(|known| known.states.disk.clone())
+            .with_context(|| format!("/proc/drbd has no minor {minor}"))
+    };
+    minors.iter().map(disk).collect()
+}
+
+/// The minors that DRBD names.
+fn named(event: &DrbdEvent) -> BTreeSet<u32> {
+    let mut minors: BTreeSet<u32> = event.minors.iter().copied().collect();
+    if let Subject::Minor(minor) = event.subject {
+        minors.insert(minor);
+    }
+    minors
 }
 
 /// The minors that a resource has on this host by drbd.conf.

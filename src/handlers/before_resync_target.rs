@@ -1,10 +1,14 @@
 //! This node is about to be overwritten with the peer's data. While that lasts neither what was
 //! there nor what comes is whole, so a guest must not be on it, and what was there may be kept.
+//!
+//! A disk that is Inconsistent already is another matter: it was attached below a guest that runs
+//! on the peer's data, and to refuse would cut the guest off from that. DRBD shows which it is: one whose
+//! good data it is about to throw away it calls Outdated here (drbd_state.c, sanitize_state: C_WF_BITMAP_T).
 
 use super::drbd::{Answer, Decision, Subject, guests};
 use super::{Plan, Snapshot, Step};
 use crate::config::handlers::{Policy, UnderGuest};
-use crate::facts::Known;
+use crate::facts::{DiskState, Known};
 
 /// What to do.
 pub fn plan(subject: &Subject, policy: &Policy) -> Decision {
@@ -20,6 +24,7 @@ fn obstacle(subject: &Subject, policy: &Policy) -> Option<String> {
     match &subject.facts.users {
         _ if policy.resync_under_guest == UnderGuest::Allow => None,
         Known::Unknown(why) => Some(format!("who uses it is not known: {why}")),
+        _ if has_nothing_to_lose(subject) => None,
         Known::Is(_) if users.is_empty() => None,
         Known::Is(_) => Some(format!("{} uses it", users.join(", "))),
     }
@@ -29,10 +34,16 @@ fn obstacle(subject: &Subject, policy: &Policy) -> Option<String> {
     })
 }
 
+/// Whether no guest can have seen what is overwritten.
+fn has_nothing_to_lose(subject: &Subject) -> bool {
+    let disks = subject.facts.disks.value();
+    disks.is_some_and(|disks| disks.iter().all(|disk| *disk == DiskState::Inconsistent))
+}
+
 fn refuse(subject: &Subject, why: &str) -> Decision {
     let resource = subject.resource;
     let summary = format!(
-        "refused: {resource} is not overwritten with the data of {}: {why}; DRBD drops the connection; shut the guest down and run: drbdadm connect {resource}; or, when the guest runs on the peer's data and this disk is a new one, set resync-under-guest = \"allow\" for it first",
+        "refused: {resource} is not overwritten with the data of {}: {why}; DRBD drops the connection; shut the guest down and run: drbdadm connect {resource}",
         subject.peer()
     );
     Decision { plan: Plan { steps: Vec::new(), summary }, answer: Answer::Exit(1), urgent: true }

@@ -4,7 +4,7 @@ use super::Step;
 use super::drbd::{self, Answer, Subject};
 use crate::config::Settings;
 use crate::event::drbd::{DrbdEvent, EventName, NAMES};
-use crate::facts::{Fenced, HandlerFacts, Known, Quarantine, User};
+use crate::facts::{DiskState, Fenced, HandlerFacts, Known, Quarantine, User};
 
 fn event(name: EventName) -> DrbdEvent {
     let variables =
@@ -24,6 +24,7 @@ fn facts(users: Known<Vec<User>>) -> HandlerFacts {
         host: Known::Is("a".into()),
         resource: Known::Is("r0".into()),
         users,
+        disks: Known::Is(vec![DiskState::Outdated]),
         quarantine: Known::Is(None),
         fenced: Known::Is(None),
     }
@@ -107,6 +108,7 @@ fn what_sets_a_resource_aside() {
 #[test]
 #[rustfmt::skip]
 fn what_is_overwritten() {
+    use DiskState::*;
     use EventName::*;
     let used = || facts(Known::Is(vec![user(5, true)]));
     let (snapshot, allow) = ("[handlers]\nsnapshot-percent = 10\n", "[handlers]\nresync-under-guest = \"allow\"\n");
@@ -115,6 +117,13 @@ fn what_is_overwritten() {
     assert_eq!(plans(BeforeResyncTarget, &facts(Known::Is(vec![user(5, false)])), ""), "-> 0");
     assert_eq!(plans(BeforeResyncTarget, &facts(unknown()), ""), "-> 1");
     assert_eq!(plans(BeforeResyncTarget, &used(), allow), "-> 0");
+    let disks = |disks: Known<Vec<DiskState>>| plans(BeforeResyncTarget, &HandlerFacts { disks, ..used() }, "");
+    assert_eq!(disks(Known::Is(vec![Inconsistent])), "-> 0", "the guest runs on the peer's data");
+    assert_eq!(disks(Known::Is(vec![Inconsistent, Outdated])), "-> 1");
+    assert_eq!(disks(Known::Is(vec![UpToDate])), "-> 1");
+    assert_eq!(disks(Known::Is(vec![Consistent])), "-> 1");
+    assert_eq!(disks(Known::Is(vec![Diskless])), "-> 1");
+    assert_eq!(disks(Known::Unknown("no".into())), "-> 1");
     assert_eq!(plans(BeforeResyncTarget, &facts(unknown()), allow), "-> 0");
     assert_eq!(plans(BeforeResyncTarget, &facts(nobody()), snapshot), "snapshot block-drbd-r0-3 of /dev/vg/lv 10% -> 0");
     assert_eq!(plans(BeforeResyncTarget, &used(), snapshot), "-> 1");
