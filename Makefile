@@ -54,7 +54,7 @@ demo: deps build
 	$(CARGO) test --locked --test lab -- --demo
 
 bench: deps build
-	$(CARGO) test --locked --release --test vbds -- --nocapture
+	$(CARGO) test --locked --release --test vbds --test handler_times -- --nocapture
 	$(CARGO) test --locked --test lab -- --bench
 
 # Every system call of the shipped binary goes wrong in every way that it can, one at a time, in all

@@ -110,15 +110,23 @@ fn find(resource: &str) -> &'static Resource {
     found.unwrap_or_else(|| panic!("the lab has no resource {resource}"))
 }
 
-/// `/etc/drbd.conf` of both nodes.
+/// Where drbdadm looks for [`configuration`].
+pub const CONFIGURATION: &str = "/etc/drbd.conf";
+
+/// What both nodes have there. Its one handler is there for scenarios that set fencing.
 pub fn configuration() -> String {
+    configuration_with("handlers { fence-peer /lab/fence-peer; }")
+}
+
+/// The same with this section of handlers.
+pub fn configuration_with(handlers: &str) -> String {
     // A node that the other one starves of CPU must not lose the connection.
-    // A resync does not wait for a guest that never stops writing (c-min-rate 0).
-    // The handler is there for scenarios that set fencing.
-    let mut text = String::from(
-        "global { usage-count no; }\n\
-         common { net { protocol C; ping-int 5; ping-timeout 30; connect-int 3; timeout 60; }\n\
-         \x20        disk { c-min-rate 0; } handlers { fence-peer /lab/fence-peer; } }\n",
+    // A resync does not wait for a guest that never stops writing (c-min-rate 0), and does not
+    // begin at the default 250 KiB/s, at which it stays on a starved node.
+    let mut text = format!(
+        "global {{ usage-count no; }}\n\
+         common {{ net {{ protocol C; ping-int 5; ping-timeout 30; connect-int 3; timeout 60; }}\n\
+         \x20        disk {{ c-min-rate 0; c-plan-ahead 0; resync-rate 100M; }} {handlers} }}\n",
     );
     for (number, resource) in RESOURCES.iter().enumerate() {
         let port = FIRST_PORT + number;

@@ -2,7 +2,7 @@
 
 use crate::node::{LIMIT, Node};
 use crate::payload;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 /// The script under test.
 pub const OURS: &str = "block-drbd";
@@ -11,6 +11,9 @@ pub const OLD: &str = "block-drbd-old";
 
 /// What makes a guest tiny. Without the native TSC the console of a PVH guest is flooded under TCG.
 const TINY: &str = "kernel=\"/lab/idle\"\ntype=\"pvh\"\nmemory=16\ntsc_mode=\"native\"\n";
+
+/// How many more records show that a guest goes on.
+const SOME: u64 = 3;
 
 /// A guest whose one disk is a DRBD resource.
 pub struct Guest<'a> {
@@ -92,6 +95,20 @@ impl<'a> Guest<'a> {
             bail!("{}: {}", node.name, failure.text().trim());
         }
         Ok(())
+    }
+
+    /// The last record that was acknowledged to a guest that writes.
+    pub fn acknowledged(&self, node: &Node) -> Result<u64> {
+        let said = self.said(node)?;
+        let numbers =
+            said.lines().filter_map(|line| line.trim().strip_prefix("GUEST fsynced ")?.parse().ok());
+        numbers.max().context("the guest had nothing acknowledged")
+    }
+
+    /// Waits until a guest that writes has had some more records acknowledged.
+    pub fn goes_on(&self, node: &Node) -> Result<()> {
+        let next = self.acknowledged(node)? + SOME;
+        self.wait_for(node, &format!("fsynced {next}"))
     }
 
     /// What the guest has printed so far.

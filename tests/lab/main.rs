@@ -16,6 +16,7 @@ mod drbd;
 mod drive;
 mod flushes;
 mod guest;
+mod handled;
 mod image;
 mod link;
 mod modules;

@@ -104,7 +104,8 @@ impl Pair {
         self.b.come_back()?;
         self.both(|node| {
             node.wait_for_boot()?;
-            node.ok("rm -f /run/lab-hold /run/lab-peer-is-off /etc/xen/block-drbd.toml
+            node.put(drbd::CONFIGURATION, drbd::configuration().as_bytes())?;
+            node.ok("rm -rf /run/lab-hold /run/lab-peer-is-off /etc/xen/block-drbd.toml /var/lib/block-drbd/quarantine
                  for job in /run/lab-job-*; do [ -e $job ] && kill $(cat $job); rm -f $job; done
                  kill -KILL $(pidof xl libxl-save-helper) 2>/dev/null || true
                  for id in $(xl list | awk 'NR > 1 && $2 != 0 { print $2 }'); do xl destroy $id; done

@@ -31,7 +31,8 @@ pub fn run(pair: &Pair) -> Result<()> {
     names.iter().try_for_each(|name| settled::without_guest(pair, name))
 }
 
-fn connect(pair: &Pair, names: &[&str]) -> Result<()> {
+/// Those of the small resources, clean; each has its part of the shared disk by its number.
+pub fn connect(pair: &Pair, names: &[&str]) -> Result<()> {
     let mut disks = String::from("/sbin/modprobe dm-mod\n");
     for (number, name) in names.iter().enumerate() {
         let start = number * SMALL_SECTORS;

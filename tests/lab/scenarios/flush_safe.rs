@@ -21,10 +21,10 @@
 use crate::drive::Stall;
 use crate::flushes::{self, are_kept, audit};
 use crate::guest::Guest;
-use crate::node::{LIMIT, Node};
+use crate::node::LIMIT;
 use crate::pair::Pair;
 use crate::record;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 const DISK: &str = "vdk";
 
@@ -53,7 +53,7 @@ fn cut_the_primary(pair: &Pair) -> Result<u64> {
     let guest = Guest::new("flush-primary", "endless lab.first=1", "f0");
     guest.create(a)?;
     guest.wait_for(a, &format!("fsynced {SOME}"))?;
-    let said = last_acknowledged(&guest, a)?;
+    let said = guest.acknowledged(a)?;
     a.power_cut()?;
 
     let drive = a.drive(DISK);
@@ -81,7 +81,7 @@ fn cut_the_secondary(pair: &Pair, first: u64) -> Result<()> {
     ensure!(drive.waits_for_held_record(LIMIT), "no record reached the Secondary");
     // The guest waits for this record. The Secondary's DRBD has received it, so all before it are
     // flushed: it receives no write before the flush that ends the epoch before has returned.
-    let acknowledged = last_acknowledged(&guest, b)?;
+    let acknowledged = guest.acknowledged(b)?;
     a.power_cut()?;
     are_kept("the cut Secondary's medium", 1..=acknowledged, &record::found(&drive.durable()))?;
     guest.wait_for(b, &format!("fsynced {}", acknowledged + SOME))?;
@@ -95,13 +95,7 @@ fn cut_the_secondary(pair: &Pair, first: u64) -> Result<()> {
     b.ok("xl shutdown flush-secondary")?;
     guest.wait_until_gone(b)?;
     b.wait_for_drbd("f0", "ro:Secondary/Secondary")?;
-    let last = last_acknowledged(&guest, b)?;
+    let last = guest.acknowledged(b)?;
     a.ok("drbdadm primary f0")?;
     are_kept("the node that was cut as Secondary", 1..=last, &flushes::find(a, "f0")?)
-}
-
-fn last_acknowledged(guest: &Guest, node: &Node) -> Result<u64> {
-    let said = guest.said(node)?;
-    let numbers = said.lines().filter_map(|line| line.trim().strip_prefix("GUEST fsynced ")?.parse().ok());
-    numbers.max().context("the guest had nothing acknowledged")
 }

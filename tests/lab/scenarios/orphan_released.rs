@@ -29,7 +29,7 @@ fn by_the_detached_release(pair: &Pair) -> Result<()> {
     a.drbd_is(RESOURCE, "ro:Primary/Secondary")?;
     a.ok(&format!("grep -q '\"users\":\\s*\\[\\]' /run/block-drbd/claims/{RESOURCE}.json"))?;
     let status = a.ok("block-drbd status")?;
-    let line = status.lines().find(|line| line.starts_with(&format!("{RESOURCE}/"))).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with(&format!("{RESOURCE} "))).unwrap_or_default();
     ensure!(line.contains("release pending"), "status does not say that the release is pending: {status}");
     let_go(a)?;
     settled::without_guest(pair, RESOURCE)
