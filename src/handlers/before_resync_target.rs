@@ -41,10 +41,9 @@ fn has_nothing_to_lose(subject: &Subject) -> bool {
 }
 
 fn refuse(subject: &Subject, why: &str) -> Decision {
-    let resource = subject.resource;
+    let (resource, peer) = (subject.resource, subject.peer());
     let summary = format!(
-        "refused: {resource} is not overwritten with the data of {}: {why}; DRBD drops the connection; shut the guest down and run: drbdadm connect {resource}",
-        subject.peer()
+        "refused: {resource} is not overwritten with the data of {peer}: {why}; DRBD drops the connection and calls the disk here Outdated, so that the guest's I/O fails; nothing is lost yet: shut the guest down, decide which copy stays, and when it is that of {peer} run: drbdadm connect {resource}"
     );
     Decision { plan: Plan { steps: Vec::new(), summary }, answer: Answer::Exit(1), urgent: true }
 }

@@ -17,14 +17,14 @@ pub fn run(pair: &Pair) -> Result<()> {
     pair.both(|node| flushes::disk_options(node, RESOURCE, "--fencing=resource-only"))?;
     let check = a.run(&format!("block-drbd check {RESOURCE}"))?.text();
     ensure!(
-        check.contains("handler-broken") && check.contains("/usr/sbin/block-drdb"),
+        check.contains("fencing-handler") && check.contains("/usr/sbin/block-drdb"),
         "check does not say that the handler is missing: {check}"
     );
 
     pair.link.cut();
     pair.both(|node| node.wait_for_drbd(RESOURCE, "cs:WFConnection .* ds:UpToDate/DUnknown"))?;
     let said = Guest::tiny("unhandled", RESOURCE).create_is_refused(a)?;
-    ensure!(said.contains("fence"), "xl does not say that fencing has failed: {said}");
+    ensure!(said.contains("fencing"), "xl does not say that fencing has failed: {said}");
     a.drbd_is(RESOURCE, "ro:Secondary/Unknown ds:UpToDate/DUnknown")?;
     a.has_no_guest()
 }

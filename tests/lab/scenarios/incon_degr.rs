@@ -24,7 +24,7 @@ pub fn run(pair: &Pair) -> Result<()> {
     pair.link.cut();
     handled::wait_for(a, RESOURCE, "pri-on-incon-degr", 1)?;
     handled::answered(a, RESOURCE, "pri-on-incon-degr", 0)?;
-    a.wait_until("with a paused guest", "xl list | grep -q '^degr .* --p--- '", LIMIT)?;
+    a.wait_until("with a paused guest", "xl list | grep -qE '^degr .* [r-][b-]p--- '", LIMIT)?;
     let list = a.ok("block-drbd quarantine list")?;
     ensure!(list.contains(RESOURCE), "not listed: {list}");
 

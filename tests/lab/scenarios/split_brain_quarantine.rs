@@ -30,10 +30,10 @@ pub fn run(pair: &Pair) -> Result<()> {
     a.wait_until("without the guest", &format!("! xl list {}", concerned.name), LIMIT)?;
     b.ok(&format!("drbdadm secondary {RESOURCE}"))?;
     other.goes_on(a)?;
-    is_refused(pair, "quarantined")?;
+    is_refused(pair, "[standalone]")?;
 
     mend(pair)?;
-    is_refused(pair, "quarantined")?;
+    is_refused(pair, "[quarantined]")?;
     pair.both(|node| {
         node.ok(&format!("block-drbd quarantine clear {RESOURCE} --reason 'a was right'"))?;
         node.ok("grep 'a was right' /var/log/syslog")?;
@@ -65,7 +65,7 @@ fn split(pair: &Pair) -> Result<()> {
 fn is_refused(pair: &Pair, rule: &str) -> Result<()> {
     for (node, name) in [(&pair.a, "split-again"), (&pair.b, "split-peer")] {
         let said = Guest::tiny(name, RESOURCE).create_is_refused(node)?;
-        ensure!(said.contains(&format!("[{rule}]")), "{}: xl does not name the rule: {said}", node.name);
+        ensure!(said.contains(rule), "{}: xl does not name the rule: {said}", node.name);
         node.drbd_is(RESOURCE, "ro:Secondary/")?;
     }
     Ok(())
