@@ -31,8 +31,8 @@ pub enum Mutant {
     OpensBeforeRecording,
     /// Whoever opens a window starts nothing that closes it.
     StartsNoCloser,
-    /// A failed add leaves its window open, and looks after none at its end.
-    LeavesWindowOnFailure,
+    /// No run of the hotplug script looks after windows at its end.
+    LooksAfterNoWindow,
     /// The node that the guest has left does not end the window.
     SourceLeavesWindow,
     /// A window is ended on this node alone as soon as the link is lost.
@@ -49,18 +49,18 @@ pub const ALL: &[(Mutant, &str)] = &[
     (Mutant::RecordsAfterPromoting, "two guests"),
     (Mutant::KeepsRoleOnFailure, "two guests"),
     (Mutant::ForgetsBeforeDemoting, "two guests"),
-    (Mutant::RemoveIgnoresUsers, "a migration"),
+    (Mutant::RemoveIgnoresUsers, "a migration, a fault"),
     (Mutant::ReleaseIgnoresUsers, "two guests"),
     (Mutant::ForgetsWhatIsLeft, "two guests"),
     (Mutant::WithoutLock, "two guests"),
     (Mutant::AttachesBlindly, "two guests"),
     (Mutant::OpensForAnybody, "two guests"),
-    (Mutant::OpensBeforeRecording, "a migration"),
-    (Mutant::StartsNoCloser, "a migration"),
-    (Mutant::LeavesWindowOnFailure, "a migration"),
-    (Mutant::SourceLeavesWindow, "a migration"),
-    (Mutant::ClosesAloneAtOnce, "a migration"),
-    (Mutant::NeverClosesAlone, "a migration"),
+    (Mutant::OpensBeforeRecording, "a migration, a fault"),
+    (Mutant::StartsNoCloser, "a migration, no timer"),
+    (Mutant::LooksAfterNoWindow, "a migration, no timer"),
+    (Mutant::SourceLeavesWindow, "a migration, a fault"),
+    (Mutant::ClosesAloneAtOnce, "a migration, a fault"),
+    (Mutant::NeverClosesAlone, "a migration, a fault"),
 ];
 
 impl Mutant {

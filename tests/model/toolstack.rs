@@ -128,7 +128,6 @@ pub fn closes(node: &mut Node, domid: u8) {
 /// The node loses its power: what it had in memory is gone.
 pub fn crash(world: &mut World, n: usize) {
     let drbd = world.nodes[n].drbd.booted(world.two_primaries);
-    world.had_crash = true;
     world.nodes[n] = Node { up: false, ..Node::new(drbd) };
 }
 
