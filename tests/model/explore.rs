@@ -60,8 +60,8 @@ impl Explored {
         Explored { machine: Machine::recorded(mutant), bounds }
     }
 
-    /// The nodes that differ: as long as they are equal, what can happen on one tells what can happen
-    /// on the other.
+    /// The nodes, or only the first as long as they are equal: what happens to one of them tells what
+    /// would to the other, with the names changed. That halves the states.
     fn nodes<'a>(&self, world: &'a World) -> impl Iterator<Item = (usize, &'a Node)> {
         let equal = world.nodes[0] == world.nodes[1] && world.on_the_way.is_none();
         world.nodes.iter().enumerate().take(if equal { 1 } else { 2 })

@@ -41,7 +41,10 @@ pub enum Mutant {
     NeverClosesAlone,
 }
 
-/// Every safeguard that the model covers, with the exploration in which its absence shows.
+/// Every safeguard that the model covers, with the smallest exploration in which its absence shows.
+///
+/// That a failed add ends its window itself is none: the release that was started when it was opened
+/// ends it half a second later, and if that is dead the run of `remove` that follows.
 pub const ALL: &[(Mutant, &str)] = &[
     (Mutant::WithoutRule("peer-primary"), "two Primaries allowed"),
     (Mutant::WithoutRule("other-guest"), "two guests"),
