@@ -23,12 +23,12 @@ const fn bounds(name: &'static str, [creates, migrations, faults, hands]: [u8; 4
 
 pub const ALL: &[Bounds] = &[
     bounds("two guests", [2, 0, 1, 0]),
-    bounds("two guests, by hand", [2, 0, 0, 1]),
+    bounds("two guests, a fault, by hand", [2, 0, 1, 1]),
     Bounds { two_primaries: true, ..bounds("two Primaries allowed", [2, 0, 1, 0]) },
     bounds("two faults, by hand", [1, 0, 2, 1]),
-    bounds("a migration", [1, 1, 0, 0]),
     bounds("a migration, by hand", [1, 1, 0, 1]),
     bounds("there and back", [1, 2, 0, 0]),
     bounds("a migration, a fault", [1, 1, 1, 0]),
-    Bounds { timer: false, ..bounds("a migration, no timer", [1, 1, 1, 0]) },
+    Bounds { timer: false, ..bounds("a migration, a fault, no timer", [1, 1, 1, 0]) },
+    Bounds { timer: false, ..bounds("a migration, two guests, no timer", [2, 1, 0, 0]) },
 ];

@@ -1,7 +1,7 @@
 //! The model: two hosts, their toolstacks, DRBD, and our program at its real decisions, in every
 //! order in which things can happen.
 //!
-//! `cargo test --release --test model` explores it to exhaustion: first the program as it is, in
+//! `make model` explores it to exhaustion: first the program as it is, in
 //! which every property must hold, then each mutant, which must break one. It touches no machine:
 //! the facts are those of a recorded one, with the values of the model in them.
 
@@ -33,6 +33,7 @@ use std::time::Instant;
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.contains(word.as_str()));
+    println!("two hosts with at most {} domains each, one resource of one volume", toolstack::DOMAINS);
     let mut failures = 0;
     for bounds in bounds::ALL.iter().filter(|bounds| is_wanted(bounds.name)) {
         failures += usize::from(explore(bounds, None).is_some());

@@ -4,7 +4,7 @@ use crate::drbd;
 use crate::world::{Call, Device, Domain, Name, Node, Phase, World};
 
 /// No more domains than these share a host.
-const DOMAINS: usize = 2;
+pub const DOMAINS: usize = 2;
 
 pub fn can_create(world: &World, n: usize) -> bool {
     world.left.creates > 0 && world.nodes[n].up && world.nodes[n].domains.len() < DOMAINS
