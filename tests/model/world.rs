@@ -23,7 +23,8 @@ pub struct World {
     /// Ghost, and a gap: whether the nodes may differ in what they allow when they meet again. While
     /// they were apart one has ended a window alone after the time that it has to wait, or at the
     /// source, which cannot know that time; or has opened or ended one at the moment in which the link
-    /// was lost. DRBD does not connect them then; an administrator has to, and nothing is lost.
+    /// was lost, or has been disconnected by hand. DRBD does not connect them then; an administrator
+    /// has to, and nothing is lost.
     pub differs: bool,
     /// Ghost: whether the nodes have parted because one allowed two Primaries and the other did not,
     /// with one of them Primary, and had no right to differ.
