@@ -101,6 +101,28 @@ fn an_add_that_fails_closes_what_it_opened() {
     assert_eq!(machine.claim(), None);
 }
 
+/// Ended on this node alone it would part the nodes: DRBD does not connect those that differ in it.
+#[test]
+fn an_add_that_loses_the_link_leaves_its_window_until_the_link_is_back() {
+    let machine = moving_in();
+    let model = machine.drbd.model();
+    machine.xenstored.before(op::READ, &format!("{BACKEND}/state"), move |tree| {
+        let mut model = model.lock().unwrap();
+        if model.resources[0].two_primaries {
+            model.resources[0].volumes[0].conn = 8;
+            model.resources[0].volumes[0].peer_role = 0;
+            tree.set(&format!("{BACKEND}/state"), b"5");
+        }
+    });
+    let (code, text) = machine.call("add");
+    assert_eq!(code, 4, "{text}");
+    assert_eq!(machine.role(), SECONDARY);
+    assert!(two_primaries(&machine) && window(&machine), "{text}");
+    machine.drbd.with(|model| model.resources[0].volumes[0].conn = 10);
+    peer(&machine, PRIMARY);
+    closes(&machine);
+}
+
 #[test]
 fn what_drbd_does_not_allow_is_not_promoted() {
     let machine = moving_in();

@@ -151,7 +151,8 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
                     *pending = Some(format!("the record of {resource} without its peer is wrong: {error:#}"));
                 }
             }
-            Step::OpenWindow { window } => match close_window(host, &window.resource, true, true) {
+            // Not on this node alone: a link that was lost meanwhile had better find both nodes alike.
+            Step::OpenWindow { window } => match close_window(host, &window.resource, false, true) {
                 Ok(left) => *pending = pending.take().or(left),
                 Err(error) => {
                     *pending =

@@ -173,7 +173,9 @@ pub fn shake_hands(world: &mut World) {
     let two_primaries = a.primary && b.primary && !(a.two_primaries && b.two_primaries);
     // A node that is Primary does not become the target of a resync.
     let refuses = (a_ahead && b.primary) || (b_ahead && a.primary);
-    world.mismatched |= a.two_primaries != b.two_primaries && (a.primary || b.primary);
+    let parts = a.two_primaries != b.two_primaries && (a.primary || b.primary);
+    world.parted |= parts && !world.differs;
+    world.differs = false;
     if a.two_primaries != b.two_primaries || split_brain || two_primaries || refuses {
         (a.link, b.link) = (Link::StandAlone, Link::StandAlone);
         return;
@@ -210,7 +212,7 @@ impl World {
     pub fn settle(&mut self) {
         let linked = self.linked();
         if !self.nodes.iter().all(|node| node.up && node.drbd.link == Link::Connected) {
-            self.on_the_way = None;
+            self.differs |= self.on_the_way.take().is_some();
         } else if linked && let Some((to, allowed)) = self.on_the_way.take() {
             self.nodes[to].drbd.two_primaries = allowed;
         }
@@ -233,6 +235,7 @@ impl World {
                     }
                     // StandAlone, 8.4 has forgotten what was set by hand (drbd_state.c:2048-2070).
                     if drbd.link == Link::StandAlone {
+                        self.differs |= drbd.two_primaries != configured;
                         drbd.two_primaries = configured;
                     }
                 }

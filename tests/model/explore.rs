@@ -1,12 +1,13 @@
 //! What can happen, in every order: the model that stateright explores.
 
+use crate::bounds::Bounds;
 use crate::drbd::{self, Disk, Link};
 use crate::machine::{Machine, View};
 use crate::mutant::Mutant;
 use crate::program;
 use crate::property;
 use crate::toolstack::{self, Command};
-use crate::world::{Call, Device, Left, Name, Phase, Process, Stage, World};
+use crate::world::{Call, Device, Name, Node, Phase, Process, Stage, World};
 use block_drbd::handlers::Step;
 use stateright::{Model, Property};
 
@@ -51,19 +52,29 @@ pub enum Action {
 /// What is explored.
 pub struct Explored {
     pub machine: Machine,
-    pub left: Left,
-    /// Whether drbd.conf allows two Primaries.
-    pub two_primaries: bool,
+    pub bounds: &'static Bounds,
 }
 
 impl Explored {
-    pub fn new(left: Left, two_primaries: bool, mutant: Option<Mutant>) -> Explored {
-        Explored { machine: Machine::recorded(mutant), left, two_primaries }
+    pub fn new(bounds: &'static Bounds, mutant: Option<Mutant>) -> Explored {
+        Explored { machine: Machine::recorded(mutant), bounds }
+    }
+
+    /// The nodes, or only the first as long as they are equal: what happens to one of them tells what
+    /// would to the other, with the names changed. That halves the states.
+    fn nodes<'a>(&self, world: &'a World) -> impl Iterator<Item = (usize, &'a Node)> {
+        let equal = world.nodes[0] == world.nodes[1] && world.on_the_way.is_none();
+        world.nodes.iter().enumerate().take(if equal { 1 } else { 2 })
+    }
+
+    /// Whether the timer would start something on the node.
+    fn has_work(&self, node: &Node) -> bool {
+        self.bounds.timer && program::has_work(&self.machine, node)
     }
 
     /// What happens sooner or later, if nothing else does.
     fn certain(&self, world: &World, actions: &mut Vec<Action>) {
-        for (n, node) in world.nodes.iter().enumerate() {
+        for (n, node) in self.nodes(world) {
             for domain in &node.domains {
                 let domid = domain.domid;
                 match domain.device {
@@ -89,7 +100,7 @@ impl Explored {
             let ready = |process: &&Process| program::is_ready(&self.machine, world, n, **process);
             actions.extend(node.processes.iter().filter(ready).map(|process| Action::Runs(n, *process)));
             let released = node.processes.iter().any(|process| process.call == Call::Release);
-            if !released && program::has_work(&self.machine, node) {
+            if !released && self.has_work(node) {
                 actions.push(Action::Timer(n));
             }
             if drbd::can_notice(world, n) {
@@ -106,7 +117,7 @@ impl Explored {
 
     /// What may happen and need not.
     fn possible(&self, world: &World, actions: &mut Vec<Action>) {
-        for (n, node) in world.nodes.iter().enumerate() {
+        for (n, node) in self.nodes(world) {
             if !node.up {
                 if self.has_done_all(world, 1 - n) {
                     actions.push(Action::Boot(n));
@@ -148,16 +159,20 @@ impl Explored {
             }
         }
         match world.cable {
-            true if world.left.faults > 0 => actions.push(Action::Cut),
+            true if world.left.faults > 0 && self.bounds.timer => actions.push(Action::Cut),
             true => {}
             false => actions.push(Action::Mended),
         }
     }
 
-    fn faults(&self, n: usize, node: &crate::world::Node, actions: &mut Vec<Action>) {
-        actions.push(Action::Crash(n));
+    fn faults(&self, n: usize, node: &Node, actions: &mut Vec<Action>) {
+        if self.bounds.timer {
+            actions.push(Action::Crash(n));
+        }
         for process in &node.processes {
-            actions.push(Action::Killed(n, *process));
+            if self.bounds.timer || process.call != Call::Release {
+                actions.push(Action::Killed(n, *process));
+            }
             if let Stage::Act { plan, step, .. } = process.stage
                 && matches!(self.machine.plan(plan).steps[usize::from(step)], Step::ProveFlush { .. })
             {
@@ -172,8 +187,7 @@ impl Explored {
         let node = &world.nodes[n];
         let ready = |process: &Process| program::is_ready(&self.machine, world, n, *process);
         let young = node.window.is_some_and(|window| !window.old);
-        let works = program::has_work(&self.machine, node);
-        !node.processes.iter().any(ready) && !young && !works && !drbd::can_notice(world, n)
+        !node.processes.iter().any(ready) && !young && !self.has_work(node) && !drbd::can_notice(world, n)
     }
 
     /// Whether ending the window is one of the steps that the process is taking.
@@ -238,7 +252,7 @@ impl Model for Explored {
     type Action = Action;
 
     fn init_states(&self) -> Vec<World> {
-        vec![World::new(self.left, self.two_primaries)]
+        vec![World::new(self.bounds.left, self.bounds.two_primaries)]
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
@@ -282,7 +296,7 @@ impl Model for Explored {
             Action::Synced => drbd::sync(&mut next),
             Action::Cut => {
                 next.left.faults -= 1;
-                (next.cable, next.was_cut) = (false, true);
+                next.cable = false;
             }
             Action::Mended => next.cable = true,
             Action::Crash(n) => {

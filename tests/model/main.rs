@@ -1,12 +1,13 @@
 //! The model: two hosts, their toolstacks, DRBD, and our program at its real decisions, in every
 //! order in which things can happen.
 //!
-//! `cargo test --release --test model` explores it to exhaustion: first the program as it is, in
+//! `make model` explores it to exhaustion: first the program as it is, in
 //! which every property must hold, then each mutant, which must break one. It touches no machine:
 //! the facts are those of a recorded one, with the values of the model in them.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
+mod bounds;
 mod drbd;
 mod explore;
 mod machine;
@@ -22,57 +23,23 @@ mod sysfs;
 mod toolstack;
 mod world;
 
+use bounds::Bounds;
 use explore::Explored;
 use mutant::Mutant;
 use stateright::{Checker, HasDiscoveries, Model};
 use std::process::ExitCode;
 use std::time::Instant;
-use world::Left;
-
-/// One exploration: how much may happen in it.
-struct Bounds {
-    name: &'static str,
-    left: Left,
-    two_primaries: bool,
-}
-
-const ALL: &[Bounds] = &[
-    Bounds {
-        name: "two guests",
-        left: Left { creates: 2, migrations: 0, faults: 1, hands: 0 },
-        two_primaries: false,
-    },
-    Bounds {
-        name: "by hand",
-        left: Left { creates: 2, migrations: 0, faults: 0, hands: 1 },
-        two_primaries: false,
-    },
-    Bounds {
-        name: "two Primaries allowed",
-        left: Left { creates: 2, migrations: 0, faults: 1, hands: 0 },
-        two_primaries: true,
-    },
-    Bounds {
-        name: "a migration",
-        left: Left { creates: 1, migrations: 1, faults: 1, hands: 0 },
-        two_primaries: false,
-    },
-    Bounds {
-        name: "a guest, two faults, by hand",
-        left: Left { creates: 1, migrations: 0, faults: 2, hands: 1 },
-        two_primaries: false,
-    },
-];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.contains(word.as_str()));
+    println!("two hosts with at most {} domains each, one resource of one volume", toolstack::DOMAINS);
     let mut failures = 0;
-    for bounds in ALL.iter().filter(|bounds| is_wanted(bounds.name)) {
+    for bounds in bounds::ALL.iter().filter(|bounds| is_wanted(bounds.name)) {
         failures += usize::from(explore(bounds, None).is_some());
     }
     for (mutant, name) in mutant::ALL.iter().filter(|(mutant, _)| is_wanted(&format!("{mutant:?}"))) {
-        let bounds = ALL.iter().find(|bounds| bounds.name == *name).unwrap();
+        let bounds = bounds::ALL.iter().find(|bounds| bounds.name == *name).unwrap();
         if explore(bounds, Some(*mutant)).is_none() {
             println!("  nothing breaks without this safeguard");
             failures += 1;
@@ -83,9 +50,9 @@ fn main() -> ExitCode {
 }
 
 /// Explores everything within the bounds; the property that does not hold, if there is one.
-fn explore(bounds: &Bounds, mutant: Option<Mutant>) -> Option<&'static str> {
+fn explore(bounds: &'static Bounds, mutant: Option<Mutant>) -> Option<&'static str> {
     let started = Instant::now();
-    let model = Explored::new(bounds.left, bounds.two_primaries, mutant);
+    let model = Explored::new(bounds, mutant);
     let checker = model.checker().finish_when(HasDiscoveries::Any).spawn_bfs().join();
     let name = mutant.map_or("the program".to_string(), |mutant| format!("{mutant:?}"));
     println!(

@@ -67,6 +67,7 @@ pub fn gets_on(machine: &Machine, node: &Node) -> bool {
                 answer.closes
             }
         }
+        Step::Record { before, after } => before.as_ref() != Some(after),
         _ => false,
     };
     steps.is_empty() || steps.iter().any(done)
@@ -133,7 +134,7 @@ impl Run<'_> {
 
     /// What it was started for has ended. A run of the hotplug script then looks after windows.
     fn end(&mut self, success: bool) {
-        let careless = self.machine.mutant == Some(Mutant::LeavesWindowOnFailure) && !success;
+        let careless = self.machine.mutant == Some(Mutant::LooksAfterNoWindow);
         let sweeps = self.node().window.is_some() && self.process.success.is_none() && !careless;
         self.process.success = self.process.success.or(Some(success));
         let call = self.process.call;
@@ -225,10 +226,13 @@ impl Run<'_> {
                 self.node().window = Some(Window { domid, vm, old: false });
                 Done::Yes
             }
-            0 | 1 => match drbd::allow_two_primaries(self.world, self.n, true) {
-                Reply::Done => Done::Yes,
-                Reply::Refused => Done::Failed,
-            },
+            0 | 1 => {
+                self.world.differs |= self.node().drbd.link != Link::Connected;
+                match drbd::allow_two_primaries(self.world, self.n, true) {
+                    Reply::Done => Done::Yes,
+                    Reply::Refused => Done::Failed,
+                }
+            }
             _ => {
                 if self.machine.mutant != Some(Mutant::StartsNoCloser) {
                     self.node().start(Call::Release);
@@ -248,6 +252,11 @@ impl Run<'_> {
                 if closes { Done::Yes } else { Done::InPart }
             }
             1 if self.node().drbd.two_primaries && self.node().drbd.link != Link::StandAlone => {
+                // Rightly alone: the link was lost since it was looked at, or long ago; and the node that
+                // the guest leaves does not know when.
+                let lost = self.node().drbd.link != Link::Connected;
+                let young = self.node().window.is_some_and(|window| !window.old);
+                self.world.differs |= lost && !(alone && young);
                 match drbd::allow_two_primaries(self.world, self.n, false) {
                     Reply::Done => Done::Yes,
                     Reply::Refused => Done::InPart,
@@ -325,11 +334,10 @@ impl Run<'_> {
                 self.node().lone = before.as_ref().map(generation);
                 primary
             }
-            Step::OpenWindow { .. } if machine.mutant == Some(Mutant::LeavesWindowOnFailure) => primary,
             Step::OpenWindow { .. } => {
                 let mut left = false;
                 for part in 0..3 {
-                    left = self.close(true, true, part, left) == Done::InPart;
+                    left = self.close(false, true, part, left) == Done::InPart;
                 }
                 primary
             }

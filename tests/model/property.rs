@@ -17,7 +17,7 @@ pub fn all() -> Vec<Property<Explored>> {
         Property::always("what nobody uses is released", released),
         Property::always("no window without a record", window_recorded),
         Property::always("a window ends with its migration", window_ends),
-        Property::always("no window parts the nodes", together),
+        Property::always("no window parts the nodes", |_, world: &World| !world.parted),
         Property::always("a healthy pair gives a guest its disk", starts),
     ]
 }
@@ -67,26 +67,20 @@ fn is_window_open(world: &World) -> bool {
 /// The gap: a node whose guest was destroyed while it moved has adopted a window that the other
 /// opened only then, and the other loses its power or the link at once. Nobody remembers it.
 fn is_forgotten(world: &World) -> bool {
-    (world.had_crash || world.was_cut) && world.nodes.iter().all(|node| !node.drbd.primary)
-}
-
-/// Unless the link was cut: each node may then have ended the window alone, or only one of them, and
-/// DRBD does not connect nodes that differ in it. An administrator has to, and nothing is lost.
-fn together(_: &Explored, world: &World) -> bool {
-    !world.mismatched || world.was_cut
+    !world.linked() && world.nodes.iter().all(|node| !node.drbd.primary)
 }
 
 fn released(explored: &Explored, world: &World) -> bool {
-    !explored.is_at_rest(world)
-        || world.nodes.iter().all(|node| {
-            let used = node.domains.iter().any(|domain| domain.is_live_user());
-            used || (!node.drbd.ours && node.claim.is_none())
-        })
+    let released = |node: &Node| {
+        let used = node.domains.iter().any(|domain| domain.is_live_user());
+        used || (!node.drbd.ours && node.claim.is_none())
+    };
+    !explored.bounds.timer || world.nodes.iter().all(released) || !explored.is_at_rest(world)
 }
 
 /// On either node, unless a guest is there already or the resource is Primary on the other.
 fn starts(explored: &Explored, world: &World) -> bool {
     let free = || world.nodes.iter().all(|node| node.domains.is_empty() && !node.drbd.primary);
     let starts = || (0..2).all(|n| explored.would_start(world, n));
-    !explored.is_healthy(world) || !free() || !explored.is_at_rest(world) || starts()
+    !explored.is_healthy(world) || !free() || starts() || !explored.is_at_rest(world)
 }

@@ -4,7 +4,7 @@ use crate::drbd;
 use crate::world::{Call, Device, Domain, Name, Node, Phase, World};
 
 /// No more domains than these share a host.
-const DOMAINS: usize = 2;
+pub const DOMAINS: usize = 2;
 
 pub fn can_create(world: &World, n: usize) -> bool {
     world.left.creates > 0 && world.nodes[n].up && world.nodes[n].domains.len() < DOMAINS
@@ -128,7 +128,6 @@ pub fn closes(node: &mut Node, domid: u8) {
 /// The node loses its power: what it had in memory is gone.
 pub fn crash(world: &mut World, n: usize) {
     let drbd = world.nodes[n].drbd.booted(world.two_primaries);
-    world.had_crash = true;
     world.nodes[n] = Node { up: false, ..Node::new(drbd) };
 }
 

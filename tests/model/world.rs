@@ -10,10 +10,6 @@ pub struct World {
     pub nodes: [Node; 2],
     /// Whether the network between the nodes carries anything.
     pub cable: bool,
-    /// Ghost: whether it ever did not.
-    pub was_cut: bool,
-    /// Ghost: whether a node has ever lost its power.
-    pub had_crash: bool,
     /// What was set of `allow-two-primaries` and the node has not heard of; the connection, as long as
     /// it holds, delivers it.
     pub on_the_way: Option<(usize, bool)>,
@@ -24,9 +20,15 @@ pub struct World {
     pub two_primaries: bool,
     /// Ghost: whether the program has taken the role from under a guest that had the device.
     pub robbed: bool,
+    /// Ghost, and a gap: whether the nodes may differ in what they allow when they meet again. While
+    /// they were apart one has ended a window alone after the time that it has to wait, or at the
+    /// source, which cannot know that time; or has opened or ended one at the moment in which the link
+    /// was lost, or has been disconnected by hand. DRBD does not connect them then; an administrator
+    /// has to, and nothing is lost.
+    pub differs: bool,
     /// Ghost: whether the nodes have parted because one allowed two Primaries and the other did not,
-    /// with one of them Primary.
-    pub mismatched: bool,
+    /// with one of them Primary, and had no right to differ.
+    pub parted: bool,
 }
 
 /// How often what is not certain to happen may still happen.
@@ -171,14 +173,13 @@ impl World {
         World {
             nodes: [node.clone(), node],
             cable: true,
-            was_cut: false,
-            had_crash: false,
             on_the_way: None,
             left,
             next_domid: 1,
             two_primaries,
             robbed: false,
-            mismatched: false,
+            differs: false,
+            parted: false,
         }
     }
 

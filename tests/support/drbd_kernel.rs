@@ -241,6 +241,11 @@ impl DrbdKernel {
         f(&mut self.model.lock().unwrap())
     }
 
+    /// For what changes it at a moment of its own.
+    pub fn model(&self) -> Arc<Mutex<Model>> {
+        Arc::clone(&self.model)
+    }
+
     /// The role requests so far.
     pub fn log(&self) -> Vec<Asked> {
         self.with(|model| model.log.clone())
