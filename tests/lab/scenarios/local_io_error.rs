@@ -18,7 +18,6 @@ const RESOURCE: &str = "s00";
 pub fn run(pair: &Pair) -> Result<()> {
     handled::install(pair, "")?;
     boot_storm::connect(pair, &[RESOURCE])?;
-    pair.both(|node| flushes::disk_options(node, RESOURCE, "--on-io-error=call-local-io-error"))?;
     goes_on_over_the_peer(pair)?;
     pair.a.put("/etc/xen/block-drbd.toml", b"[handlers]\nlocal-io-error = \"destroy\"\n")?;
     is_ended(pair)?;
@@ -27,6 +26,7 @@ pub fn run(pair: &Pair) -> Result<()> {
 
 fn goes_on_over_the_peer(pair: &Pair) -> Result<()> {
     let a = &pair.a;
+    call_us(a)?;
     let guest = Guest::tiny("io-goes-on", RESOURCE);
     guest.create(a)?;
     write(a, 1)?;
@@ -52,6 +52,7 @@ fn goes_on_over_the_peer(pair: &Pair) -> Result<()> {
 
 fn is_ended(pair: &Pair) -> Result<()> {
     let a = &pair.a;
+    call_us(a)?;
     let guest = Guest::tiny("io-ended", RESOURCE);
     guest.create(a)?;
     set_table(a, "error")?;
@@ -78,6 +79,11 @@ fn writer(number: usize) -> String {
          | dd of=/dev/drbd{} bs=4k seek={number} oflag=direct conv=fsync status=none",
         drbd::minor(RESOURCE)
     )
+}
+
+/// An option of the disk, which goes with it.
+fn call_us(node: &Node) -> Result<()> {
+    flushes::disk_options(node, RESOURCE, "--on-io-error=call-local-io-error")
 }
 
 fn clear(node: &Node) -> Result<()> {
