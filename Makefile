@@ -59,9 +59,10 @@ bench: deps build
 	$(CARGO) test --locked --test lab -- --bench
 
 # Every system call of the shipped binary goes wrong in every way that it can, one at a time, in all
-# its modes or in one: `make faults FLOW=remove` (tests/faults/flows.rs names them).
+# its modes or in one: `make faults FLOW=remove` (tests/faults/flows.rs names them); in that, only
+# those with these words in their line: `make faults FLOW=remove PAIR='(fsync 1)'`.
 faults: deps build
-	FLOW=$(FLOW) $(CARGO) test --locked --test faults -- --ignored --nocapture
+	FLOW='$(FLOW)' PAIR='$(PAIR)' $(CARGO) test --locked --test faults -- --ignored --nocapture
 
 # libFuzzer on each parser in turn, or on one: `make fuzz FUZZ=proc_drbd SECONDS=600`. Needs
 # cargo-fuzz (cargo install cargo-fuzz --locked) and a C++ compiler. Coverage is counted by the

@@ -378,6 +378,17 @@ fn a_volume_that_a_guest_uses_is_not_overwritten() {
 }
 
 #[test]
+fn a_volume_is_not_overwritten_when_its_number_cannot_be_found_out() {
+    Node::each(|node| {
+        let devices = node.machine.path("proc/devices");
+        fs::remove_file(&devices).unwrap();
+        std::os::unix::fs::symlink("devices", &devices).unwrap();
+        let said = node.handler("before-resync-target");
+        assert!(said.code == 1 && said.err.contains("who uses it is not known"), "{said:?}");
+    });
+}
+
+#[test]
 fn a_snapshot_is_taken_before_and_removed_after() {
     Node::each(|node| {
         node.machine.xenstored.remove(BACKEND);

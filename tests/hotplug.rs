@@ -437,6 +437,24 @@ fn an_add_that_fails_on_a_pending_resource_leaves_it_pending() {
 }
 
 #[test]
+fn all_that_could_not_be_undone_is_told() {
+    let machine = Machine::new();
+    machine.drbd.with(|model| model.faults.insert(drbd_kernel::SECONDARY, Fault::Refuse(-17)));
+    let claims = machine.path("run/block-drbd/claims");
+    let path = format!("{BACKEND}/physical-device");
+    machine.xenstored.refuse(op::WRITE, &path, "EACCES");
+    machine.xenstored.before(op::WRITE, &path, move |_| {
+        std::fs::remove_dir_all(&claims).unwrap();
+        std::fs::write(&claims, "").unwrap();
+    });
+    let (code, text) = machine.call("add");
+    assert_eq!(code, 4, "{text}");
+    for words in ["r0 could not be demoted", "; the record of r0 is wrong: "] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
 fn an_add_that_fails_after_a_killed_one_releases_what_that_left() {
     let machine = Machine::new();
     let minor = machine.device.minor;

@@ -134,29 +134,29 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
         match step {
             Step::Promote { resource, minor } => {
                 if let Err(error) = role::demote(host, resource, *minor) {
-                    *pending = Some(format!(
-                        "{resource} could not be demoted ({error:#}) and is released as soon as it can be"
-                    ));
+                    also(
+                        pending,
+                        format!(
+                            "{resource} could not be demoted ({error:#}) and is released as soon as it can be"
+                        ),
+                    );
                     primary.push(*minor);
                 }
             }
             Step::Record { before, after } => match unrecord(host, before.as_ref(), after, &primary, gives) {
                 Ok(left) => *pending = pending.take().or(left),
-                Err(error) => {
-                    *pending = Some(format!("the record of {} is wrong: {error:#}", after.resource));
-                }
+                Err(error) => also(pending, format!("{error:#}")),
             },
             Step::RecordLone { resource, before, .. } => {
                 if let Err(error) = record_lone(host, resource, before.as_ref()) {
-                    *pending = Some(format!("the record of {resource} without its peer is wrong: {error:#}"));
+                    also(pending, format!("the record of {resource} without its peer is wrong: {error:#}"));
                 }
             }
             // Not on this node alone: a link that was lost meanwhile had better find both nodes alike.
             Step::OpenWindow { window } => match close_window(host, &window.resource, false, true) {
                 Ok(left) => *pending = pending.take().or(left),
                 Err(error) => {
-                    *pending =
-                        Some(format!("two nodes may still have {} Primary: {error:#}", window.resource));
+                    also(pending, format!("two nodes may still have {} Primary: {error:#}", window.resource));
                 }
             },
             Step::Snapshot { snapshots, .. } => {
@@ -182,6 +182,11 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
     }
 }
 
+/// Adds what else could not be undone: one does not hide the other.
+fn also(pending: &mut Option<String>, why: String) {
+    *pending = Some(pending.take().map_or(why.clone(), |before| format!("{before}; {why}")));
+}
+
 /// Puts back the record that was there, with what is still Primary because of us; says what is
 /// left to a detached release, where a guest was to be given the resource (`gives`).
 fn unrecord(
@@ -195,7 +200,7 @@ fn unrecord(
     claim
         .promoted
         .extend(primary.iter().filter(|minor| !before.is_some_and(|before| before.promoted.contains(minor))));
-    record(host, &claim)?;
+    record(host, &claim).with_context(|| format!("the record of {} is wrong", after.resource))?;
     // Also when it was pending before: the release that waited for it may have given way to this add.
     let pending = claim.users.is_empty() && !claim.promoted.is_empty();
     if !gives || !pending && primary.is_empty() {

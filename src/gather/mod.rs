@@ -141,7 +141,7 @@ pub fn facts_of(
 /// number is fixed (DRBD_MAJOR, drbd_int.h; devices.txt of the kernel).
 fn major(host: &Host) -> Result<u32> {
     const DRBD_MAJOR: u32 = 147;
-    match host.is_whole("/proc/devices") || host.exists("/proc/devices") {
+    match host.is_whole("/proc/devices") || host.kind("/proc/devices")?.is_some() {
         true => crate::host::device::major(host, "drbd"),
         false => Ok(DRBD_MAJOR),
     }

@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -199,7 +199,11 @@ fn listen(child: &mut Child, deadline: Deadline, largest: usize) -> Result<(Vec<
 /// Reads what is there; false at the end.
 fn take(pipe: &mut impl Read, into: &mut Vec<u8>) -> Result<bool> {
     let mut buffer = [0; 16_384];
-    let length = pipe.read(&mut buffer).context("reading what it printed")?;
+    let length = match pipe.read(&mut buffer) {
+        // The deadline tells whether to go on.
+        Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(true),
+        read => read.context("reading what it printed")?,
+    };
     into.extend_from_slice(&buffer[..length]);
     Ok(length > 0)
 }
@@ -220,6 +224,22 @@ mod tests {
         assert_eq!(said(&["echo", "$HOME;*", "x y"], 100).unwrap(), "$HOME;* x y\n");
         assert_eq!(said(&["env"], 1000).unwrap().lines().count(), 2);
         assert_eq!(said(&["seq", "100000"], 1 << 20).unwrap().lines().count(), 100_000);
+    }
+
+    #[test]
+    fn an_interrupted_read_is_made_again() {
+        struct Interrupted(bool);
+        impl Read for Interrupted {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                match std::mem::replace(&mut self.0, false) {
+                    true => Err(ErrorKind::Interrupted.into()),
+                    false => (&b"x"[..]).read(buffer),
+                }
+            }
+        }
+        let (mut pipe, mut said) = (Interrupted(true), Vec::new());
+        assert!(take(&mut pipe, &mut said).unwrap() && take(&mut pipe, &mut said).unwrap());
+        assert_eq!(said, b"x");
     }
 
     #[test]

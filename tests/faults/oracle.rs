@@ -1,8 +1,10 @@
 //! What must hold after every run, whatever went wrong in it, and that the next
 //! run sets right what it left.
 
+use crate::Pair;
 use crate::calls::Call;
-use crate::flows::Flow;
+use crate::flows::{self, Flow};
+use crate::handlers;
 use crate::machine::{BACKEND, Machine, said};
 use crate::place;
 use crate::tracer::{End, Fault, Run};
@@ -74,11 +76,40 @@ impl Claim {
 }
 
 /// Whatever went wrong.
-pub fn holds(machine: &Machine, flow: &Flow, call: Call, fault: Fault, run: &Run, log: &str) -> Result<()> {
-    ensure!(!run.outlasted, "the patience of the caller was over after {:?}", flow.patience);
-    // A detached release that is slow to start is left to itself.
-    let starting = run.said.contains("starting the detached release");
-    ensure!(run.left == 0 || starting, "{} of its children were left behind", run.left);
+pub fn holds(machine: &Machine, pair: &Pair, run: &Run, log: &str) -> Result<()> {
+    let (flow, fault) = (pair.flow, pair.fault);
+    ensure!(!run.outlasted, "the patience of the caller was over after {:?}", run.took);
+    let claim = safe(machine, run)?;
+    let well = run.end == End::Code(flow.code) && (flow.end)(machine).is_ok();
+    ensure!(well || fault != Fault::Errno(Errno::EINTR), "an interrupted call was not made again");
+    if let Some(event) = flow.event() {
+        return handlers::answered(machine, pair, event, run, log);
+    }
+    let later = run.said.contains("is released as soon as it can be") && !run.detached.is_empty();
+    match run.end {
+        // Unless it was released since.
+        End::Code(0) if later => pending(machine).or_else(|error| is_released(machine).map_err(|_| error)),
+        End::Code(0) => (flow.end)(machine).context("exit code 0"),
+        End::Code(code @ 1..=4) => {
+            // What cannot be written to stderr stands in the log.
+            let unsaid = run.said.is_empty() && pair.call().name() == "write";
+            let said = if unsaid { log } else { &run.said };
+            ensure!(said.contains("block-drbd"), "exit code {code} without a sentence");
+            ensure!(said.lines().count() <= 1 || said == log, "exit code {code} with more than a sentence");
+            ensure!(!run.said.contains("panicked"), "it panicked");
+            failed(machine, flow, &claim, run, log)
+        }
+        _ if died(pair, run) => Ok(()),
+        end => bail!("it ended with {end:?}"),
+    }
+}
+
+/// What holds at any moment of any run.
+fn safe(machine: &Machine, run: &Run) -> Result<Claim> {
+    // What is detached and slow to start is left to itself.
+    let starting =
+        ["starting the detached release", "starting end of domain 5"].map(|words| run.said.contains(words));
+    ensure!(run.left == 0 || starting.contains(&true), "{} of its children were left behind", run.left);
     ensure!(machine.drbd.log().iter().all(|asked| !asked.force), "it was forced");
     // In this order: a detached release may be closing it.
     let window = machine.path("run/block-drbd/windows/r0.json").exists();
@@ -89,31 +120,20 @@ pub fn holds(machine: &Machine, flow: &Flow, call: Call, fault: Fault, run: &Run
         run.detached.is_empty() || claim.promoted || machine.role() != PRIMARY,
         "a detached release without a record"
     );
-    let well = run.end == End::Code(flow.code) && (flow.end)(machine).is_ok();
-    let later = run.said.contains("is released as soon as it can be") && !run.detached.is_empty();
-    ensure!(well || fault != Fault::Errno(Errno::EINTR), "an interrupted call was not made again");
+    Ok(claim)
+}
+
+/// Whether the program itself may have ended so, and not by its own account.
+pub fn died(pair: &Pair, run: &Run) -> bool {
     match run.end {
-        // Unless it was released since.
-        End::Code(0) if later => pending(machine).or_else(|error| is_released(machine).map_err(|_| error)),
-        End::Code(0) => (flow.end)(machine).context("exit code 0"),
-        End::Code(code @ 1..=4) => {
-            // What cannot be written to stderr stands in the log.
-            let said = if run.said.is_empty() && call.name() == "write" { log } else { &run.said };
-            ensure!(said.contains("block-drbd"), "exit code {code} without a sentence");
-            ensure!(said.lines().count() <= 1 || said == log, "exit code {code} with more than a sentence");
-            ensure!(!run.said.contains("panicked"), "it panicked");
-            failed(machine, flow, &claim, run, log)
-        }
+        End::Signal(Signal::SIGKILL) if pair.fault.kills() => true,
         // The standard library ends the program where a directory cannot be closed, which no
         // directory of the kernel's does: it counts as being killed. (101: it may unwind.)
-        End::Signal(Signal::SIGABRT) | End::Code(101) if run.said.contains("during closedir") => Ok(()),
-        // Before main, the C library itself gives up.
-        End::Code(127) if is_memory(call, fault) => Ok(()),
-        End::Code(code) => bail!("exit code {code}"),
-        End::Signal(Signal::SIGKILL) if matches!(fault, Fault::KillBefore | Fault::KillAfter) => Ok(()),
-        // Without memory there is no other end: it counts as being killed.
-        End::Signal(_) if is_memory(call, fault) => Ok(()),
-        End::Signal(signal) => bail!("it died of {signal}"),
+        End::Signal(Signal::SIGABRT) | End::Code(101) if run.said.contains("during closedir") => true,
+        // Without memory there is no other end: it counts as being killed. (127: before main, the C
+        // library itself gives up.)
+        End::Signal(_) | End::Code(127) => is_memory(pair.call(), pair.fault),
+        End::Code(_) => false,
     }
 }
 
@@ -181,7 +201,7 @@ pub fn converges(machine: &Machine, flow: &Flow, after: After) -> Result<()> {
 }
 
 fn call(machine: &Machine, arguments: &[&str], code: i32) -> Result<()> {
-    let (found, text) = said(machine.command(arguments).output()?);
+    let (found, text) = said(flows::command(machine, arguments).output()?);
     ensure!(found == code, "{arguments:?} afterwards: exit code {found}: {text}");
     Ok(())
 }

@@ -4,27 +4,24 @@
 //! strace injects, too, but counts "per syscall and per tracee" (strace(1)): the
 //! N-th call of a child cannot be hit without hitting the N-th of its parent.
 //! Here a call is named by its process, in the order of the forks, and by its
-//! place among all calls of that process. That the list is whole, strace
-//! itself is asked (`main.rs`).
-//!
-//! Nothing here knows what the program is for.
+//! place in it. That the list is whole, strace itself is asked (`main.rs`).
 
 use crate::calls::Call;
+use crate::process::{self, fail, skip};
 use libc::user_regs_struct;
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Event, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use std::collections::BTreeSet;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 const DONTWAIT: u64 = libc::MSG_DONTWAIT as u64;
-const CLOSE: u64 = libc::SYS_close.cast_unsigned();
-const BRK: u64 = libc::SYS_brk.cast_unsigned();
+/// How the kernel goes on with a call that a signal has interrupted, as SIGCHLD does under ptrace.
+const RESTART: u64 = libc::SYS_restart_syscall.cast_unsigned();
 
 /// How long killed children may take to be gone after their parent.
 const BURIAL: Duration = Duration::from_secs(2);
@@ -40,6 +37,12 @@ pub enum Fault {
     KillAfter,
     /// It begins so much later.
     Delay(Duration),
+}
+
+impl Fault {
+    pub fn kills(self) -> bool {
+        matches!(self, Fault::KillBefore | Fault::KillAfter)
+    }
 }
 
 /// The call that goes wrong.
@@ -95,6 +98,7 @@ pub fn run(mut command: Command, target: Option<Target>, patience: Duration) -> 
     let (end, took) = tracer.ended.unwrap();
     tracer.bury(Instant::now() + BURIAL);
     let left = tracer.kill_the_rest();
+    tracer.release_held();
     let injected = tracer.done;
     let calls = tracer.processes.into_iter().map(|process| process.calls).collect();
     let detached = tracer.detached;
@@ -130,20 +134,9 @@ impl Process {
         match &self.calls[..] {
             [.., before, _] if before.name() == "poll" => false,
             [.., last] if last.name() == "recvfrom" => registers.r10 & DONTWAIT != 0,
-            [.., last] => last.name() == "read" && self.never_blocks(registers.rdi),
+            [.., last] => last.name() == "read" && process::never_blocks(self.pid, registers.rdi),
             [] => false,
         }
-    }
-
-    /// Whether it is a socket with O_NONBLOCK.
-    fn never_blocks(&self, descriptor: u64) -> bool {
-        let directory = format!("/proc/{}", self.pid);
-        let link = std::fs::read_link(format!("{directory}/fd/{descriptor}"));
-        let about = std::fs::read_to_string(format!("{directory}/fdinfo/{descriptor}")).unwrap_or_default();
-        let flags = about.lines().find_map(|line| line.strip_prefix("flags:"));
-        let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());
-        link.is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
-            && flags.is_some_and(|flags| flags & libc::O_NONBLOCK != 0)
     }
 }
 
@@ -157,8 +150,6 @@ enum Meets {
 
 struct Tracer<'a> {
     processes: Vec<Process>,
-    /// Children that stopped before their parent told of them.
-    strangers: BTreeSet<Pid>,
     target: Option<Target<'a>>,
     /// The process that is to be let go at that time.
     delayed: Option<(Pid, Instant)>,
@@ -168,6 +159,8 @@ struct Tracer<'a> {
     /// How and when the program itself ended.
     ended: Option<(End, Duration)>,
     detached: Vec<Pid>,
+    /// Those of them that are stopped.
+    held: Vec<Pid>,
 }
 
 impl<'a> Tracer<'a> {
@@ -181,13 +174,13 @@ impl<'a> Tracer<'a> {
         ptrace::syscall(pid, None).unwrap();
         Tracer {
             processes: vec![Process::new(pid, false)],
-            strangers: BTreeSet::new(),
             target,
             delayed: None,
             done: false,
             started,
             ended: None,
             detached: Vec::new(),
+            held: Vec::new(),
         }
     }
 
@@ -220,6 +213,9 @@ impl<'a> Tracer<'a> {
         if let Some((pid, _)) = self.delayed.filter(|(_, until)| Instant::now() >= *until) {
             self.delayed = None;
             self.resume(pid, None);
+        }
+        if self.done {
+            self.release_held();
         }
         // Only what this thread traces: others have programs of their own. On the way to
         // the target nothing is out of order yet, and it need not look at the clock.
@@ -264,16 +260,18 @@ impl<'a> Tracer<'a> {
     }
 
     fn born(&mut self, pid: Pid) {
-        let known = self.strangers.remove(&pid);
-        self.processes.push(Process::new(pid, !known));
-        if known {
-            self.resume(pid, None);
+        if self.find(pid).is_none() {
+            self.processes.push(Process::new(pid, true));
         }
     }
 
     fn stopped(&mut self, pid: Pid, signal: Signal) {
         match self.find(pid) {
-            None => drop(self.strangers.insert(pid)),
+            // It stops before its parent tells of it, who may never do so: it may have been killed.
+            None => {
+                self.processes.push(Process::new(pid, false));
+                self.resume(pid, None);
+            }
             Some(at) if self.processes[at].fresh => {
                 self.processes[at].fresh = false;
                 self.resume(pid, None);
@@ -282,14 +280,26 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// A child that runs another program goes its own way.
+    /// A child that runs another program goes its own way. One that runs this very program is
+    /// held until the fault has taken place: how fast it is would decide which calls are made.
     fn let_go(&mut self, pid: Pid) {
         let at = self.find(pid).unwrap();
         if self.processes[at].meets.is_some() {
-            self.leave(at);
-        } else if ptrace::detach(pid, None).is_ok() {
+            return self.leave(at);
+        }
+        let holds = !self.done && process::program(pid) == process::program(self.processes[0].pid);
+        if holds && kill(pid, Signal::SIGSTOP).is_ok() {
+            self.held.push(pid);
+        }
+        if ptrace::detach(pid, None).is_ok() {
             self.detached.push(pid);
             self.end(pid, End::Code(0));
+        }
+    }
+
+    fn release_held(&mut self) {
+        for pid in self.held.drain(..) {
+            let _ = kill(pid, Signal::SIGCONT);
         }
     }
 
@@ -303,6 +313,9 @@ impl<'a> Tracer<'a> {
         }
         // It may have been killed meanwhile.
         let Ok(registers) = ptrace::getregs(pid) else { return };
+        if registers.orig_rax == RESTART {
+            return self.resume(pid, None);
+        }
         process.calls.push(Call::new(registers.orig_rax, registers.rdi));
         match self.target {
             Some(target) if target.process == at && target.path.len() == process.calls.len() => {
@@ -317,8 +330,20 @@ impl<'a> Tracer<'a> {
                 process.meets = Some(Meets::Nothing);
                 self.resume(pid, None);
             }
-            _ => self.resume(pid, None),
+            _ => {
+                if !self.done && process.calls.last().is_some_and(|call| call.name() == "poll") {
+                    self.let_programs_end();
+                }
+                self.resume(pid, None);
+            }
         }
+    }
+
+    /// Whoever waits for a program sees all that it says at once, so that every run makes the
+    /// same calls.
+    fn let_programs_end(&self) {
+        let free = self.detached.iter().filter(|pid| !self.held.contains(pid));
+        free.for_each(|pid| process::wait_for_end(*pid, BURIAL));
     }
 
     /// The process has made other calls.
@@ -371,26 +396,4 @@ impl<'a> Tracer<'a> {
     fn find(&self, pid: Pid) -> Option<usize> {
         self.processes.iter().position(|process| process.pid == pid)
     }
-}
-
-/// Makes the call that a process is about to make do nothing; false when it has been killed meanwhile.
-fn skip(pid: Pid) -> bool {
-    let Ok(mut registers) = ptrace::getregs(pid) else { return false };
-    match registers.orig_rax {
-        // It fails by returning what there was before (brk(2), notes).
-        BRK => registers.rdi = 0,
-        // It closes, whatever it returns (close(2), notes).
-        CLOSE => {}
-        _ => registers.orig_rax = u64::MAX,
-    }
-    ptrace::setregs(pid, registers).is_ok()
-}
-
-/// Makes the call from which a process returns fail.
-fn fail(pid: Pid, errno: Errno) -> bool {
-    let Ok(mut registers) = ptrace::getregs(pid) else { return false };
-    if registers.orig_rax != BRK {
-        registers.rax = (-i64::from(errno as i32)).cast_unsigned();
-    }
-    ptrace::setregs(pid, registers).is_ok()
 }

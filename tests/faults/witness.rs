@@ -5,12 +5,15 @@ use std::path::Path;
 use std::process::Command;
 
 /// The calls of each process of `command`, by name and in the order of the
-/// forks, up to where a child becomes another program, without its waiting.
-pub fn calls(command: &Command, log: &Path) -> Vec<Vec<String>> {
+/// forks, up to where a child becomes another program, without its waiting. `hold` stops those
+/// other programs: how fast they are would decide which calls are made.
+pub fn calls(command: &Command, log: &Path, hold: bool) -> Vec<Vec<String>> {
     // As a grandchild: the program's parent stays who it is.
     let mut strace = Command::new("strace");
     strace
-        .args(["--daemonize", "--follow-forks", "--detach-on=execve", "--output"])
+        .args(["--daemonize", "--follow-forks", "--detach-on=execve"])
+        .args(hold.then_some("--inject=execve:signal=SIGSTOP"))
+        .arg("--output")
         .arg(log)
         .arg(command.get_program())
         .args(command.get_args());
@@ -44,13 +47,18 @@ fn own(process: usize, mut calls: Vec<String>) -> Vec<String> {
 }
 
 /// Without each read that found nothing, and the poll that follows it, and with one read
-/// for several in a row: how many answers come at a time is the daemons' affair.
+/// for several in a row: how many answers come at a time is the daemons' affair. Without the
+/// pauses between looks for the end of a child: how many there are is the scheduler's.
 pub fn without_waiting(calls: impl Iterator<Item = String>) -> Vec<String> {
     let mut left: Vec<String> = Vec::new();
-    for call in calls {
-        let reads = |call: &String| call == "read" || call == "recvfrom";
-        let after_read = left.last().is_some_and(reads);
-        if !(after_read && (call == "poll" || left.last() == Some(&call))) {
+    for call in calls.filter(|call| call != "restart_syscall") {
+        let last = left.last().map_or("", String::as_str);
+        let waits = match last {
+            "read" | "recvfrom" => call == "poll" || call == last,
+            "wait4" => call == "clock_nanosleep" || call == last,
+            _ => false,
+        };
+        if !waits {
             left.push(call);
         }
     }

@@ -39,17 +39,21 @@ impl Drop for Place {
     }
 }
 
-/// A detached release outlives the program that it was started by, and would make the
+/// What is detached outlives the program that it was started by, and would make the
 /// directory again.
 pub fn end_releases(root: &Path) {
-    for pid in releases(root) {
+    for pid in ["release", "detached"].iter().flat_map(|word| running(root, word)) {
         let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
 }
 
 /// The detached releases for the machine at `root`.
 pub fn releases(root: &Path) -> Vec<i32> {
-    let argument = format!("--sysroot\0{}\0release\0", root.display());
+    running(root, "release")
+}
+
+fn running(root: &Path, word: &str) -> Vec<i32> {
+    let argument = format!("--sysroot\0{}\0{word}\0", root.display());
     let is_one = |process: &std::fs::DirEntry| {
         let arguments = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&arguments).contains(&argument)
