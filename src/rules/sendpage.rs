@@ -10,7 +10,7 @@ pub const RULE: Rule = Rule {
     group: Group::Durability,
     severity: Severity::Warn,
     lowering: Lowering::Anywhere,
-    reason: "without disable_sendpage the network may still refer to a guest's page that blkback has unmapped, which has crashed hosts; precautionary: newer blkbacks wait for such pages, and the lab has not shown it",
+    reason: "without disable_sendpage the network may still refer to a guest's page that blkback has unmapped, which has crashed hosts; a newer blkback waits for the page, and every device of every guest of the host waits with it: a guest that ends while the peer is lost hangs in xenwatch (the lab shows it: sendpage-holds-pages)",
     remedy: "put \"options drbd disable_sendpage=1\" into /etc/modprobe.d/drbd.conf and run: echo Y > /sys/module/drbd/parameters/disable_sendpage",
     check: Check::Side(check),
 };
