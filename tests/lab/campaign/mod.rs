@@ -12,6 +12,7 @@ mod chance;
 mod round;
 
 use crate::pair::Pair;
+use crate::paths;
 use anyhow::{Context, Result, ensure};
 use chance::Chance;
 use round::Round;
@@ -81,7 +82,9 @@ pub fn run(pair: &Pair) -> Result<()> {
         let seconds = begin.elapsed().as_secs();
         println!("campaign: {number}: {}: {told} ({seconds} s)", round.text());
         if !found.is_clean() {
-            println!("campaign: {number}: WRONG: {}", found.text());
+            let logs = paths::lab("campaign").join(format!("{seed}-{number}"));
+            println!("campaign: {number}: WRONG: {}; its logs are in {}", found.text(), logs.display());
+            pair.collect(&logs)?;
             start_afresh(pair, &mut records)?;
         }
         tally.add(&found);
