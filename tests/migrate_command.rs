@@ -13,17 +13,14 @@ mod xenstored;
 
 use machine::{BACKEND, Machine, said};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 /// Guest 5 runs here on r0, and `xl` is this script.
 fn running(xl: &str) -> Machine {
     let machine = Machine::new();
     assert_eq!(machine.call("add"), (0, String::new()));
     machine.xenstored.set(&format!("{BACKEND}/dev"), "xvda");
-    let (root, binary) = (machine.path(""), env!("CARGO_BIN_EXE_block-drbd"));
-    let xl = xl.replace("ROOT", root.to_str().unwrap()).replace("BLOCK-DRBD", binary);
-    machine.file("bin/xl", &format!("#!/bin/sh\necho \"xl: $*\"\n{xl}\n"));
-    fs::set_permissions(machine.path("bin/xl"), fs::Permissions::from_mode(0o755)).unwrap();
+    let xl = xl.replace("BLOCK-DRBD", env!("CARGO_BIN_EXE_block-drbd"));
+    machine.program("bin/xl", &format!("echo \"xl: $*\"\n{xl}"));
     machine
 }
 

@@ -79,11 +79,10 @@ impl Flow {
 
 /// A call with the environment that the caller of such a one sets.
 pub fn command(machine: &Machine, arguments: &[&str]) -> Command {
-    let mut command = machine.command(arguments);
-    if arguments[0] == "handler" {
-        handlers::environment(machine, &mut command);
+    match arguments {
+        ["handler", event] => machine.handler(event),
+        _ => machine.command(arguments),
     }
-    command
 }
 
 /// What every flow finds: its device and that of another guest in the kernel's list.

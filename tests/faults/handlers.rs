@@ -9,8 +9,6 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,41 +37,24 @@ budget-seconds = 4
 methods = [{ method = "ask-peer" }, { method = "program", command = ["/opt/fence"] }]
 "#;
 
-/// What drbdadm sets.
-pub fn environment(machine: &Machine, command: &mut Command) {
-    command.env_remove("XENBUS_PATH").env_remove("script");
-    let minor = machine.device.minor.to_string();
-    for (name, value) in [
-        ("DRBD_RESOURCE", "r0"),
-        ("DRBD_MINOR", minor.as_str()),
-        ("DRBD_VOLUME", "0"),
-        ("DRBD_PEERS", "b"),
-        ("DRBD_PEER_ADDRESS", "10.0.0.2"),
-        ("DRBD_PEER_AF", "ipv4"),
-        ("DRBD_LL_DISK", "/dev/vg/lv"),
-    ] {
-        command.env(name, value);
-    }
-}
-
 /// The guest runs, with its disk, and a split brain is to end it.
 pub fn guest(machine: &Machine) {
     configured(machine);
     added(machine);
     machine.settings("[handlers]\nsplit-brain = \"destroy\"\n");
-    program(machine, "usr/sbin/xl", "echo \"$*\" >> ROOT/xl.log");
+    machine.program("usr/sbin/xl", "echo \"$*\" >> ROOT/xl.log");
 }
 
 /// The guest runs, and the peer, which is as good, can be outdated.
 pub fn peer(machine: &Machine) {
     peer_says(machine, ASK);
-    program(machine, "opt/outdate", "exec cp ROOT/outdated ROOT/facts");
+    machine.program("opt/outdate", "exec cp ROOT/outdated ROOT/facts");
 }
 
 /// The same, and it cannot.
 pub fn silence(machine: &Machine) {
     peer_says(machine, DOUBT);
-    program(machine, "opt/fence", "exit 5");
+    machine.program("opt/fence", "exit 5");
 }
 
 /// Nobody uses it, and what it holds is to be kept.
@@ -82,7 +63,7 @@ pub fn lvm(machine: &Machine) {
     machine.xenstored.remove(BACKEND);
     machine.settings("[handlers]\nsnapshot-percent = 20\n");
     for name in ["lvcreate", "lvremove"] {
-        program(machine, &format!("sbin/{name}"), &format!("echo {name} >> ROOT/lvm.log"));
+        machine.program(&format!("sbin/{name}"), &format!("echo {name} >> ROOT/lvm.log"));
     }
 }
 
@@ -111,15 +92,7 @@ fn peer_says(machine: &Machine, settings: &str) {
         machine.file(file, &facts.to_string());
     }
     machine.settings(settings);
-    program(machine, "opt/ask", "exec cat ROOT/facts");
-}
-
-/// A shell script below the root; ROOT in it is the root.
-fn program(machine: &Machine, path: &str, script: &str) {
-    let root = machine.path("");
-    let script = script.replace("ROOT", root.to_str().unwrap().trim_end_matches('/'));
-    machine.file(path, &format!("#!/bin/sh\n{script}\n"));
-    fs::set_permissions(machine.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+    machine.program("opt/ask", "exec cat ROOT/facts");
 }
 
 /// It is in quarantine, and the guest is paused; its end goes on by itself.

@@ -182,6 +182,11 @@ impl Node {
         bail!("{}: not {what} after {} s", self.name, limit.as_secs())
     }
 
+    /// Waits until no guest has a backend device here any more.
+    pub fn wait_for_no_vbds(&self, limit: Duration) -> Result<()> {
+        self.wait_until("without vbds", "! ls /sys/bus/xen-backend/devices | grep vbd", limit)
+    }
+
     /// Puts a program or file into the node.
     pub fn put(&self, path: &str, data: &[u8]) -> Result<()> {
         let output = self.request(LIMIT, "put", &[path.as_bytes(), data])?;

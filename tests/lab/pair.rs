@@ -110,7 +110,7 @@ impl Pair {
                  kill -KILL $(pidof xl libxl-save-helper) 2>/dev/null || true
                  for id in $(xl list | awk 'NR > 1 && $2 != 0 { print $2 }'); do xl destroy $id; done
                  ! grep -q ' /mnt ' /proc/mounts || umount /mnt")?;
-            node.wait_until("without vbds", "! ls /sys/bus/xen-backend/devices | grep vbd", LIMIT)?;
+            node.wait_for_no_vbds(LIMIT)?;
             for resource in resources {
                 // A node that was booted again has it down already.
                 let minor = drbd::minor(resource);

@@ -6,7 +6,6 @@ use crate::machine::{BACKEND, Machine};
 use crate::said::{Said, of};
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -65,10 +64,7 @@ impl Node {
 
     /// A shell script below the root; ROOT in it is the root.
     pub fn program(&self, path: &str, script: &str) {
-        let root = self.machine.path("");
-        let root = root.to_str().unwrap().trim_end_matches('/');
-        self.machine.file(path, &format!("#!/bin/sh\n{}\n", script.replace("ROOT", root)));
-        fs::set_permissions(self.machine.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+        self.machine.program(path, script);
     }
 
     pub fn settings(&self, text: &str) {
@@ -84,16 +80,7 @@ impl Node {
 
     /// A call of a handler as drbdadm makes it.
     pub fn command(&self, name: &str) -> Command {
-        let mut command = self.bare(&["handler", name]);
-        command
-            .env("DRBD_RESOURCE", "r0")
-            .env("DRBD_MINOR", self.machine.device.minor.to_string())
-            .env("DRBD_VOLUME", "0")
-            .env("DRBD_PEERS", "b")
-            .env("DRBD_PEER_ADDRESS", "10.0.0.2")
-            .env("DRBD_PEER_AF", "ipv4")
-            .env("DRBD_LL_DISK", "/dev/vg/lv");
-        command
+        self.machine.handler(name)
     }
 
     #[track_caller]

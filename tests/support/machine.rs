@@ -8,6 +8,7 @@ use crate::place::Place;
 use crate::xenstored::Xenstored;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -100,6 +101,30 @@ impl Machine {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    /// A shell script below the root; ROOT in it is the root.
+    pub fn program(&self, path: &str, script: &str) {
+        let root = self.path("");
+        let root = root.to_str().unwrap().trim_end_matches('/');
+        self.file(path, &format!("#!/bin/sh\n{}\n", script.replace("ROOT", root)));
+        fs::set_permissions(self.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// A call of a handler as drbdadm makes it.
+    pub fn handler(&self, name: &str) -> Command {
+        let mut command = self.command(&["handler", name]);
+        command
+            .env_remove("XENBUS_PATH")
+            .env_remove("script")
+            .env("DRBD_RESOURCE", "r0")
+            .env("DRBD_MINOR", self.device.minor.to_string())
+            .env("DRBD_VOLUME", "0")
+            .env("DRBD_PEERS", "b")
+            .env("DRBD_PEER_ADDRESS", "10.0.0.2")
+            .env("DRBD_PEER_AF", "ipv4")
+            .env("DRBD_LL_DISK", "/dev/vg/lv");
+        command
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {

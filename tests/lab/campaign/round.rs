@@ -218,7 +218,7 @@ fn heal(pair: &Pair) -> Result<()> {
 fn administer(pair: &Pair, found: &mut Tally) -> Result<()> {
     for node in [&pair.a, &pair.b] {
         node.ok("for id in $(xl list | awk 'NR > 1 && $2 != 0 { print $2 }'); do xl destroy $id; done")?;
-        node.wait_until("without vbds", "! ls /sys/bus/xen-backend/devices | grep vbd", LIMIT)?;
+        node.wait_for_no_vbds(LIMIT)?;
     }
     pair.both(|node| node.run("block-drbd release --all --wait 20").map(drop))?;
     let together = moving::reconnect(pair, RESOURCE);

@@ -6,10 +6,10 @@
 
 use crate::flushes;
 use crate::guest::Guest;
-use crate::node::{LIMIT, Node};
+use crate::node::LIMIT;
 use crate::pair::Pair;
 use anyhow::{Context, Result};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const RESOURCE: &str = "r1";
 
@@ -20,7 +20,7 @@ pub fn run(pair: &Pair) -> Result<()> {
     let a = &pair.a;
     pair.connect(RESOURCE)?;
     destroy_over_a_lost_link(pair, "copied", "Y")?;
-    is_free(a, LIMIT).context("with disable_sendpage=Y")?;
+    a.wait_for_no_vbds(LIMIT).context("with disable_sendpage=Y")?;
     pair.link.restore();
     flushes::are_equal(pair, RESOURCE)?;
 
@@ -28,7 +28,7 @@ pub fn run(pair: &Pair) -> Result<()> {
     a.wait_until("hanging in xenwatch", WAITS, LIMIT)?;
     pair.link.restore();
     let restored = Instant::now();
-    match is_free(a, 2 * LIMIT) {
+    match a.wait_for_no_vbds(2 * LIMIT) {
         Ok(()) => {
             println!("lab:   xenwatch hung until {} s after the link was back", restored.elapsed().as_secs())
         }
@@ -49,8 +49,4 @@ fn destroy_over_a_lost_link(pair: &Pair, name: &str, disable_sendpage: &str) -> 
     guest.goes_on(a)?;
     a.ok(&format!("( xl destroy {name} ) >/run/lab-destroy 2>&1 &"))?;
     Ok(())
-}
-
-fn is_free(node: &Node, limit: Duration) -> Result<()> {
-    node.wait_until("without vbds", "! ls /sys/bus/xen-backend/devices | grep vbd", limit)
 }
