@@ -136,7 +136,7 @@ pub struct HandlerFacts {
     pub resource: Known<String>,
     /// The backend devices of this host that have one of its volumes.
     pub users: Known<Vec<User>>,
-    /// The local disks of the minors that DRBD names, by /proc/drbd; never empty.
+    /// The local disks of the minors that DRBD names, by /proc/drbd; never empty. Looked at before a resync only.
     pub disks: Known<Vec<DiskState>>,
     /// What is recorded of its quarantine.
     pub quarantine: Known<Option<Quarantine>>,

@@ -6,7 +6,7 @@
 //! tells no states there.
 
 use super::{claims, drbd, node, quarantine, sharing, vbd};
-use crate::event::drbd::{DrbdEvent, Subject};
+use crate::event::drbd::{DrbdEvent, EventName, Subject};
 use crate::facts::{DiskState, HandlerFacts, Known, User, Vbd};
 use crate::host::Host;
 use anyhow::{Context, Result, bail, ensure};
@@ -26,7 +26,10 @@ pub fn facts(host: &Host, event: &DrbdEvent) -> HandlerFacts {
         now: host.now(),
         host: Known::from(node::host_name(host)),
         users: Known::from(host.timed("guests", || users(host, event, resource.value()))),
-        disks: Known::from(disks(host, event)),
+        disks: match event.name {
+            EventName::BeforeResyncTarget => Known::from(disks(host, event)),
+            _ => Known::Unknown("they are looked at before a resync only".into()),
+        },
         resource,
         quarantine,
         fenced,
