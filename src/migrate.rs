@@ -206,7 +206,7 @@ fn over(host: &mut Host, resource: &Resource, moved: bool, settings: &Settings) 
 
 /// Ends the window, or says why not yet.
 fn close(host: &mut Host, name: &str, settings: &Settings) -> Result<Option<String>> {
-    let close = Step::CloseWindow { resource: name.into(), alone: true, hand_over: false };
+    let close = Step::CloseWindow { resource: name.into(), alone: true, kept: None, hand_over: false };
     let _lock = lock::take(host, &hotplug::lock_path(name))?;
     let outcome = act::run(host, &Plan::of(vec![close]), settings, host.deadline());
     outcome.failure.map_or(Ok(outcome.pending), Err)

@@ -38,6 +38,12 @@ fn peer(machine: &Machine, role: u32) {
     machine.drbd.with(|model| model.resources[0].volumes[0].peer_role = role);
 }
 
+/// xl lets it run here, and the source lets go of the disk.
+fn arrives(machine: &Machine) {
+    machine.xenstored.set("/local/domain/5/name", "vm5");
+    peer(machine, SECONDARY);
+}
+
 fn two_primaries(machine: &Machine) -> bool {
     machine.drbd.with(|model| model.resources[0].two_primaries)
 }
@@ -67,7 +73,7 @@ fn a_guest_moves_in() {
     assert_eq!(machine.role(), PRIMARY);
     assert!(two_primaries(&machine) && window(&machine), "the source still has it");
     assert!(machine.claim().unwrap().contains("\"two_primaries\":false"));
-    peer(&machine, SECONDARY);
+    arrives(&machine);
     closes(&machine);
     assert_eq!(machine.role(), PRIMARY);
     assert_eq!(machine.call("remove"), (0, String::new()));
@@ -199,7 +205,7 @@ fn while_both_are_primary_it_stays_and_says_so() {
     assert!(text.contains("this node and 10.0.0.2:"), "{text}");
     assert!(text.contains("are both Primary"), "{text}");
     assert!(two_primaries(&machine) && window(&machine));
-    peer(&machine, SECONDARY);
+    arrives(&machine);
     closes(&machine);
 }
 
@@ -275,6 +281,42 @@ fn a_link_that_is_lost_may_come_back_before_each_node_ends_it_alone() {
         assert_eq!(said(machine.command(&["release", "r0"]).output().unwrap()).0, 0);
         assert!(!two_primaries(&machine) && !window(&machine), "opened at {long_ago}");
     }
+}
+
+/// Both nodes are Primary then, and this one knows why.
+#[test]
+fn the_record_stays_as_long_as_half_the_guest_is_here() {
+    let machine = moving_in();
+    assert_eq!(machine.call("add"), (0, String::new()));
+    let opened = r#"{"version":1,"resource":"r0","vm":"/vm/5","domid":5,"opened":1000}"#;
+    machine.file(WINDOW, opened);
+    machine.drbd.with(|model| model.resources[0].volumes[0].conn = 8);
+    peer(&machine, 0);
+    let (code, text) = said(machine.command(&["release", "r0"]).output().unwrap());
+    assert_eq!(code, 4, "{text}");
+    assert!(text.contains("may not have r0 Primary any more, but its migration is not over"), "{text}");
+    assert!(text.contains("guest vm5--incoming (domain 5) is still moving in"), "{text}");
+    assert!(!two_primaries(&machine) && window(&machine));
+    machine.xenstored.set(&format!("{BACKEND}/online"), "0");
+    machine.xenstored.set(&format!("{BACKEND}/state"), "6");
+    assert_eq!(machine.call("remove"), (0, String::new()));
+    assert_eq!(machine.role(), SECONDARY);
+    assert!(!window(&machine) && !machine.path("run/block-drbd/lone/r0.json").exists());
+}
+
+#[test]
+fn the_record_goes_with_the_name_of_a_guest_that_moves_in() {
+    let machine = moving_in();
+    assert_eq!(machine.call("add"), (0, String::new()));
+    peer(&machine, SECONDARY);
+    let start = Instant::now();
+    while two_primaries(&machine) {
+        assert!(start.elapsed() < Duration::from_secs(20), "the window stays open");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(window(&machine));
+    machine.xenstored.set("/local/domain/5/name", "vm5");
+    closes(&machine);
 }
 
 /// One that did would do so at each of its tries, twice a second, and so would each of them.

@@ -219,10 +219,12 @@ fn a_window_is_shown_and_needs_somebody_when_nobody_has_closed_it() {
         machine.file("run/block-drbd/windows/r0.json", &text);
     };
     opened(now - 5);
+    status(&machine, 0, &["nobody; window ended\n"]);
+    machine.drbd.with(|model| model.resources[0].two_primaries = true);
     status(&machine, 0, &["nobody; window open for "]);
     opened(now - 600);
     let words = [
-        "needs you: two Primaries of r0 were allowed 10 min ago for a migration, and still are\n",
+        "needs you: two Primaries of r0 were allowed 10 min ago for a migration, and that is still on record\n",
         "when one is Secondary run here: block-drbd release r0\n",
     ];
     status(&machine, 1, &words);

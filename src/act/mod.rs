@@ -71,8 +71,8 @@ fn take(host: &mut Host, step: &Step, settings: &Settings, pending: &mut Option<
         Step::Demote { resource, minor } => {
             role::demote(host, resource, *minor).with_context(|| format!("{resource} stays Primary"))
         }
-        Step::CloseWindow { resource, alone, hand_over } => {
-            let left = close_window(host, resource, *alone, *hand_over)?;
+        Step::CloseWindow { resource, alone, kept, hand_over } => {
+            let left = close_window(host, resource, *alone, kept.as_deref(), *hand_over)?;
             *pending = pending.take().or(left);
             Ok(())
         }
@@ -153,7 +153,7 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
                 }
             }
             // Not on this node alone: a link that was lost meanwhile had better find both nodes alike.
-            Step::OpenWindow { window } => match close_window(host, &window.resource, false, true) {
+            Step::OpenWindow { window } => match close_window(host, &window.resource, false, None, true) {
                 Ok(left) => *pending = pending.take().or(left),
                 Err(error) => {
                     also(pending, format!("two nodes may still have {} Primary: {error:#}", window.resource));
@@ -258,8 +258,14 @@ fn release(host: &mut Host, recorded: &Claim, hand_over: bool) -> Result<Option<
 
 /// Ends the window; says what keeps it open, which `hand_over` leaves to a detached release. That
 /// it could not be ended undoes nothing of what was done before.
-fn close_window(host: &mut Host, resource: &str, alone: bool, hand_over: bool) -> Result<Option<String>> {
-    let left = window::close(host, resource, alone).unwrap_or_else(|error| {
+fn close_window(
+    host: &mut Host,
+    resource: &str,
+    alone: bool,
+    kept: Option<&str>,
+    hand_over: bool,
+) -> Result<Option<String>> {
+    let left = window::close(host, resource, alone, kept).unwrap_or_else(|error| {
         Some(format!("the migration window of {resource} is not known to be closed: {error:#}"))
     });
     if left.is_some() && hand_over {

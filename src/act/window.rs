@@ -24,8 +24,8 @@ pub fn open(host: &mut Host, window: &Window) -> Result<()> {
 }
 
 /// Closes it and removes the record, or says why not yet; `alone` lets it close on this node
-/// while there is no connection.
-pub fn close(host: &mut Host, resource: &str, alone: bool) -> Result<Option<String>> {
+/// while there is no connection, and `kept` says why the record stays.
+pub fn close(host: &mut Host, resource: &str, alone: bool, kept: Option<&str>) -> Result<Option<String>> {
     let path = Window::path(resource);
     // What is down keeps no option.
     let Some(found) = gather::resource(host, resource)? else {
@@ -45,6 +45,11 @@ pub fn close(host: &mut Host, resource: &str, alone: bool) -> Result<Option<Stri
                 bail!("DRBD refuses to end the migration window of {resource}: {text}")
             }
         }
+    }
+    if let Some(why) = kept {
+        return Ok(Some(format!(
+            "two nodes may not have {resource} Primary any more, but its migration is not over: {why}"
+        )));
     }
     host.remove(&path)?;
     Ok(None)

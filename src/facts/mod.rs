@@ -115,11 +115,12 @@ impl Facts {
         name.is_some_and(|name| name.ends_with(INCOMING)) && self.receiving == Known::Is(true)
     }
 
-    /// Whether the guest is known to end on this host: not one that xl has moved to another (it
-    /// renames the half that stays, xl_migrate.c), and not one of which nothing is known.
+    /// Whether the guest is known to end on this host: not the half of one that xl has moved to another
+    /// (it renames the half that stays, xl_migrate.c), not one that has not arrived and may run where
+    /// it was to come from, and not one of which nothing is known.
     pub fn ends_here(&self) -> bool {
         let name = self.backend.value().and_then(|backend| backend.as_ref()?.guest.as_deref());
-        name.is_some_and(|name| !name.ends_with(MIGRATED_AWAY))
+        name.is_some_and(|name| !name.ends_with(MIGRATED_AWAY) && !name.ends_with(INCOMING))
     }
 
     /// The one volume that is meant, where that is certain.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// A window for one migration, in `/run/block-drbd/windows/RES.json` on the node that the guest
-/// moves to. It stands there from before two Primaries are allowed until they are not.
+/// moves to. It stands there from before two Primaries are allowed until they are not, and nothing
+/// here is half a guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Window {

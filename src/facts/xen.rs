@@ -89,6 +89,11 @@ impl User {
     pub fn vdev(&self) -> String {
         vdev(self.devid)
     }
+
+    /// Whether xl calls the guest one that is still moving in.
+    pub fn is_incoming(&self) -> bool {
+        self.guest.as_ref().is_some_and(|name| name.ends_with(INCOMING))
+    }
 }
 
 fn vdev(devid: u32) -> String {

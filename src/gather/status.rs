@@ -3,7 +3,7 @@
 use super::drbd::Purpose;
 use super::{claims, node, probes, quarantine, sharing, usage, vbd, windows};
 use crate::facts::{
-    Claim, HostStatus, INCOMING, Incoming, Known, Record, Resource, ResourceStatus, Role, User, Vbd, Volume,
+    Claim, HostStatus, Incoming, Known, Record, Resource, ResourceStatus, Role, User, Vbd, Volume,
     VolumeStatus,
 };
 use crate::host::Host;
@@ -75,7 +75,7 @@ fn dom0(host: &Host, major: u32, minor: u32) -> Result<Vec<String>> {
 }
 
 fn incoming(host: &Host, user: &User) -> Option<Incoming> {
-    let is_incoming = user.live && user.guest.as_ref().is_some_and(|name| name.ends_with(INCOMING));
+    let is_incoming = user.live && user.is_incoming();
     is_incoming.then(|| Incoming { domid: user.domid, since: Known::from(arrived(host, user.domid)) })
 }
 

@@ -113,13 +113,15 @@ pub enum Step {
         minor: u32,
     },
     /// Forbids two Primaries again, on both nodes, and removes the record. What
-    /// cannot be closed yet, because both are Primary, is left to a detached
-    /// release. Undone by nothing: nobody needs it open.
+    /// cannot be done yet, because both are Primary or half a guest is still here,
+    /// is left to a detached release. Undone by nothing: nobody needs it open.
     CloseWindow {
         /// The resource.
         resource: String,
         /// Whether it may be closed on this node only, while the peer cannot be reached.
         alone: bool,
+        /// Why its record stays when it is closed.
+        kept: Option<String>,
         /// Whether a detached release goes on with it.
         hand_over: bool,
     },

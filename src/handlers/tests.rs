@@ -1,7 +1,11 @@
-//! What a release does, as a decision table: the steps, with the resource named and only recorded.
+//! What a release does, as a decision table: the steps, with the resource named and only recorded. What
+//! the end of a window and of a guest leaves on record.
 
-use super::{Step, release};
-use crate::facts::{Claim, Claimant, Facts, Known, Role, User};
+use super::{Step, release, remove, window};
+use crate::event::VbdPath;
+use crate::facts::{
+    Backend, Claim, Claimant, ConnectionState, Facts, Generations, Known, Role, User, Window,
+};
 use crate::rules::tests::good;
 
 fn primary() -> Facts {
@@ -107,4 +111,77 @@ fn what_a_release_does() {
             "row {number}"
         );
     }
+}
+
+/// With a window that this node has opened.
+fn opened(facts: Facts) -> Facts {
+    let window = Window { version: 1, resource: "r0".into(), vm: "/vm/5".into(), domid: 5, opened: 0 };
+    Facts { window: Known::Is(Some(window)), ..facts }
+}
+
+fn named(mut facts: Facts, guest: &str) -> Facts {
+    if let Known::Is(users) = &mut facts.users {
+        users[0].guest = Some(guest.into());
+    }
+    facts
+}
+
+/// Why the record stays when the window ends.
+fn kept(facts: &Facts) -> Option<String> {
+    match window::close(facts, false, false) {
+        Some(Step::CloseWindow { kept, .. }) => kept,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_record_of_a_window_stays_as_long_as_half_a_guest_is_here() {
+    let half = |live| named(used(primary(), live), "vm--incoming");
+    let moving = "guest vm--incoming (domain 5) is still moving in";
+    assert_eq!(kept(&opened(half(true))).as_deref(), Some(moving));
+    assert_eq!(kept(&opened(half(false))), None, "it is gone");
+    assert_eq!(kept(&opened(used(primary(), true))), None, "it has arrived");
+    assert_eq!(kept(&opened(primary())), None);
+    let no_users = Facts { users: Known::Unknown("no".into()), ..primary() };
+    let cannot_tell = "whether a guest is still moving in cannot be told: no";
+    assert_eq!(kept(&opened(no_users)).as_deref(), Some(cannot_tell));
+    // The peer's window has no record here: a guest that moves within this host is none of its own.
+    let theirs = moved(claimed(half(true), &[3]));
+    let Some(Step::CloseWindow { kept, .. }) = window::close(&theirs, true, false) else { panic!() };
+    assert_eq!(kept, None);
+}
+
+/// The guest of domain 5 goes while the peer is away, and this node has a generation of its own.
+fn alone(guest: &str) -> Facts {
+    let mut facts = claimed(primary(), &[3]);
+    let Known::Is(Some(resource)) = &mut facts.resource else { panic!() };
+    resource.connections[0].state = ConnectionState::Connecting;
+    resource.volumes[0].generations =
+        Known::Is(Generations { current_uuid: 0x50, bitmap_uuid: 0x40, disk_flags: 0 });
+    let backend = Backend {
+        params: b"r0".to_vec(),
+        state: "6".into(),
+        physical_device: None,
+        guest: Some(guest.into()),
+        vm: Some("/vm/5".into()),
+    };
+    Facts { backend: Known::Is(Some(backend)), ..facts }
+}
+
+/// Half of one has written nothing, and what it belongs to may go on at the peer.
+#[test]
+fn only_a_guest_that_ends_here_has_written_without_the_peer() {
+    let vbd = VbdPath::parse("backend/vbd/5/51712").unwrap();
+    let is_recorded = |facts: &Facts| {
+        let steps = remove::plan(&vbd, facts).steps;
+        steps.iter().any(|step| matches!(step, Step::RecordLone { after: Some(_), .. }))
+    };
+    assert!(is_recorded(&alone("vm")));
+    assert!(!is_recorded(&alone("vm--incoming")), "it never ran");
+    assert!(!is_recorded(&alone("vm--migratedaway")), "it runs elsewhere");
+    assert!(!is_recorded(&opened(alone("vm"))), "the peer may be writing");
+    assert!(
+        !is_recorded(&Facts { backend: Known::Is(None), ..alone("vm") }),
+        "which guest it was is unknown"
+    );
 }

@@ -34,7 +34,26 @@ pub fn close(facts: &Facts, released: bool, hand_over: bool) -> Option<Step> {
         Known::Is(Some(window)) => window.age(facts.now).is_some_and(|age| age < RECONNECT),
         _ => false,
     };
-    (here || there).then(|| Step::CloseWindow { resource: resource.clone(), alone: !recent, hand_over })
+    (here || there).then(|| Step::CloseWindow {
+        resource: resource.clone(),
+        alone: !recent,
+        kept: here.then(|| half(facts)).flatten(),
+        hand_over,
+    })
+}
+
+/// Why the record is still needed when the window has ended: half a guest is here, and this node is
+/// Primary for it. Where the link is lost the other may be, too.
+fn half(facts: &Facts) -> Option<String> {
+    let users = match &facts.users {
+        Known::Is(users) => users,
+        Known::Unknown(why) => {
+            return Some(format!("whether a guest is still moving in cannot be told: {why}"));
+        }
+    };
+    let half = users.iter().find(|user| user.live && user.is_incoming())?;
+    let guest = half.guest.as_deref().unwrap_or_default();
+    Some(format!("guest {guest} (domain {}) is still moving in", half.domid))
 }
 
 /// Whether this node has opened one. A record that cannot be read is one.

@@ -139,7 +139,10 @@ fn used_by(state: State, status: &ResourceStatus, volume: &Volume, found: &Volum
         }
         _ => users,
     };
+    let allowed = |resource: &Resource| resource.connections.iter().any(Connection::allows_two_primaries);
     match status.window.value() {
+        // Half a guest keeps its record.
+        Some(_) if !status.resource.as_ref().is_some_and(allowed) => format!("{users}; window ended"),
         Some(window) => format!("{users}; window open{}", since(window.age(now))),
         None => users,
     }

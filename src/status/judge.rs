@@ -114,9 +114,12 @@ fn urgency<'a>((state, resource): &(State, &'a ResourceStatus)) -> (State, &'a s
 fn judge(resource: &ResourceStatus, now: u64) -> (Vec<Need>, BTreeSet<String>) {
     let (mut needs, mut unknown) = (Vec::new(), BTreeSet::new());
     needs.extend(resource.incoming.iter().filter_map(|incoming| left_behind(resource, incoming, now)));
+    // That half keeps the window, or its record.
+    if needs.is_empty() {
+        needs.extend(window_left(resource, now));
+    }
     needs.extend(stuck(resource, now));
     needs.extend(orphan(resource));
-    needs.extend(window_left(resource, now));
     needs.extend(quarantined(resource));
     record(Some(&resource.name), &resource.window, &mut needs, &mut unknown);
     record(Some(&resource.name), &resource.quarantine, &mut needs, &mut unknown);
@@ -227,7 +230,9 @@ fn window_left(resource: &ResourceStatus, now: u64) -> Option<Need> {
     Some(Need {
         what: State::WindowLeft,
         resource: Some(name.clone()),
-        message: format!("two Primaries of {name} were allowed {since} for a migration, and still are"),
+        message: format!(
+            "two Primaries of {name} were allowed {since} for a migration, and that is still on record"
+        ),
         remedy: format!(
             "see on both nodes who has it with: block-drbd status; when one is Secondary run here: block-drbd release {name}"
         ),

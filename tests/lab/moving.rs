@@ -47,8 +47,12 @@ pub fn begin_and_stop_in_window(pair: &Pair, guest: &Guest) -> Result<()> {
     begin(pair, guest)?;
     let both = pair.b.wait_for_drbd(RESOURCE, "ro:Primary/Primary");
     both.with_context(|| said(pair))?;
-    let window = format!("[ -e /run/block-drbd/windows/{RESOURCE}.json ]");
-    pair.b.wait_until("with an open window", &window, LIMIT)
+    pair.b.wait_until("with an open window", &window_of(RESOURCE), LIMIT)
+}
+
+/// A shell command that succeeds where the node has a window of the resource on record.
+pub fn window_of(resource: &str) -> String {
+    format!("[ -e /run/block-drbd/windows/{resource}.json ]")
 }
 
 /// Waits for its end; returns whether xl calls it a success, and what it said.

@@ -4,6 +4,7 @@
 //! the kernel and at the records, and asks the binary under test nothing.
 
 use crate::drbd;
+use crate::moving;
 use crate::node::{LIMIT, Node};
 use crate::pair::Pair;
 use anyhow::{Context, Result};
@@ -58,7 +59,7 @@ fn await_all(node: &Node, resource: &str, conditions: &[(&str, &str)]) -> Result
     let two = format!(
         "drbdsetup show {resource} >/run/lab-show && ! grep -q 'allow-two-primaries.*yes' /run/lab-show"
     );
-    let window = format!("! [ -e /run/block-drbd/windows/{resource}.json ]");
+    let window = format!("! {}", moving::window_of(resource));
     let always = [("allowing one Primary only", two.as_str()), ("without a window", window.as_str())];
     for (what, command) in conditions.iter().chain(&always) {
         let state = || node.run(STATE).map_or_else(|error| format!("{error:#}"), |output| output.text());

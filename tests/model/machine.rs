@@ -187,9 +187,7 @@ impl Machine {
     fn backend(&self, own: &Domain, device: PhysicalDevice) -> Backend {
         let suffix = match own.name {
             Name::Plain if self.mutant == Some(Mutant::OpensForAnybody) => "--incoming",
-            Name::Plain => "",
-            Name::Incoming => "--incoming",
-            Name::MigratedAway => "--migratedaway",
+            name => suffix(name),
         };
         Backend {
             params: RESOURCE.into(),
@@ -226,6 +224,15 @@ impl Machine {
         }));
         facts.claim = Known::Is(view.claim.map(|id| self.claim(id)));
         facts
+    }
+}
+
+/// What xl adds to the guest's name.
+fn suffix(name: Name) -> &'static str {
+    match name {
+        Name::Plain => "",
+        Name::Incoming => "--incoming",
+        Name::MigratedAway => "--migratedaway",
     }
 }
 
@@ -291,7 +298,7 @@ fn user(domain: &Domain, minor: u32, own_vm: Option<u8>) -> User {
         domid: domain.domid.into(),
         devid: DEVID,
         minor,
-        guest: Some(format!("guest{}", domain.vm)),
+        guest: Some(format!("guest{}{}", domain.vm, suffix(domain.name))),
         live: !dying,
         leaving: dying,
         same_guest: own_vm == Some(domain.vm),

@@ -39,6 +39,8 @@ pub enum Mutant {
     ClosesAloneAtOnce,
     /// A window is never ended on this node alone.
     NeverClosesAlone,
+    /// The record of a window goes when DRBD allows two Primaries no more, whoever is here.
+    ForgetsHalf,
 }
 
 /// Every safeguard that the model covers, with the smallest exploration in which its absence shows.
@@ -65,6 +67,7 @@ pub const ALL: &[(Mutant, &str)] = &[
     (Mutant::SourceLeavesWindow, "a migration, a fault"),
     (Mutant::ClosesAloneAtOnce, "a migration, a fault"),
     (Mutant::NeverClosesAlone, "a migration, a fault"),
+    (Mutant::ForgetsHalf, "a migration, a fault"),
 ];
 
 impl Mutant {
@@ -89,8 +92,9 @@ impl Mutant {
             plan.steps.retain(|step| !matches!(step, Step::CloseWindow { .. }));
         }
         for step in &mut plan.steps {
-            if let Step::CloseWindow { alone, .. } = step {
+            if let Step::CloseWindow { alone, kept, .. } = step {
                 *alone = (*alone || self == Mutant::ClosesAloneAtOnce) && self != Mutant::NeverClosesAlone;
+                kept.take_if(|_| self == Mutant::ForgetsHalf);
             }
         }
         plan

@@ -60,17 +60,19 @@ pub fn gets_on(machine: &Machine, node: &Node) -> bool {
     let steps = &machine.plan(answer.plan).steps;
     let done = |step: &Step| match step {
         Step::Release { .. } => !node.is_open(),
-        Step::CloseWindow { alone, .. } => {
-            if *alone {
-                answer.closes_alone
-            } else {
-                answer.closes
-            }
+        Step::CloseWindow { alone, kept, .. } => {
+            let closes = if *alone { answer.closes_alone } else { answer.closes };
+            closes && (kept.is_none() || is_allowed(node))
         }
         Step::Record { before, after } => before.as_ref() != Some(after),
         _ => false,
     };
     steps.is_empty() || steps.iter().any(done)
+}
+
+/// Whether DRBD, which shows no option of a connection that is not there, allows two Primaries.
+fn is_allowed(node: &Node) -> bool {
+    node.drbd.two_primaries && node.drbd.link != Link::StandAlone
 }
 
 impl Run<'_> {
@@ -202,6 +204,9 @@ impl Run<'_> {
                 Reply::Done => Done::Yes,
                 Reply::Refused => Done::Failed,
             },
+            Step::CloseWindow { kept: Some(_), hand_over, .. } if part == 2 => {
+                self.left_over(true, *hand_over)
+            }
             Step::CloseWindow { alone, hand_over, .. } => self.close(*alone, *hand_over, part, left),
             Step::Refuse { .. } => Done::Failed,
             other => panic!("no handler of DRBD runs in this model, and {other:?} is one's step"),
@@ -251,7 +256,7 @@ impl Run<'_> {
                 let closes = if alone { answer.closes_alone } else { answer.closes };
                 if closes { Done::Yes } else { Done::InPart }
             }
-            1 if self.node().drbd.two_primaries && self.node().drbd.link != Link::StandAlone => {
+            1 if is_allowed(self.node()) => {
                 // Rightly alone: the link was lost since it was looked at, or long ago; and the node that
                 // the guest leaves does not know when.
                 let lost = self.node().drbd.link != Link::Connected;

@@ -5,7 +5,7 @@
 
 use crate::drbd::{Ahead, Disk, Link};
 use crate::explore::Explored;
-use crate::world::{Node, World};
+use crate::world::{Name, Node, World};
 use stateright::Property;
 
 pub fn all() -> Vec<Property<Explored>> {
@@ -16,6 +16,7 @@ pub fn all() -> Vec<Property<Explored>> {
         Property::always("no guest loses its disk to a release", |_, world: &World| !world.robbed),
         Property::always("what nobody uses is released", released),
         Property::always("no window without a record", window_recorded),
+        Property::always("half a guest beside the other has a record", half_recorded),
         Property::always("a window ends with its migration", window_ends),
         Property::always("no window parts the nodes", |_, world: &World| !world.parted),
         Property::always("a healthy pair gives a guest its disk", starts),
@@ -51,6 +52,18 @@ fn window_recorded(explored: &Explored, world: &World) -> bool {
             || node.processes.iter().any(|process| explored.closes_window(process))
     };
     !is_window_open(world) || world.nodes.iter().any(knows) || is_forgotten(world)
+}
+
+/// Both nodes are Primary as long as a guest that moves has a half on each: also where the link is
+/// lost and no window is open any more, the node that it moves to knows why.
+fn half_recorded(_: &Explored, world: &World) -> bool {
+    let used = |node: &Node| node.domains.iter().any(|domain| domain.is_live_user());
+    let half = |node: &Node| {
+        node.domains.iter().any(|domain| domain.name == Name::Incoming && domain.is_live_user())
+    };
+    let [a, b] = &world.nodes;
+    let known = |node: &Node, peer: &Node| !half(node) || !used(peer) || node.window.is_some();
+    world.two_primaries || (known(a, b) && known(b, a))
 }
 
 /// At rest, unless both nodes are Primary, which DRBD does not end.

@@ -169,7 +169,7 @@ impl Round {
         let mut primaries = 0;
         for node in nodes() {
             let primary = node.run(&is_primary(RESOURCE))?.code == 0;
-            let window = node.run(&format!("[ -e /run/block-drbd/windows/{RESOURCE}.json ]"))?.code == 0;
+            let window = node.run(&moving::window_of(RESOURCE))?.code == 0;
             primaries += u64::from(primary && !window);
             if primary && node.run(&runs())?.code == 0 {
                 running.push(node);
@@ -217,7 +217,10 @@ fn heal(pair: &Pair) -> Result<()> {
 /// Destroys every guest, lets the records be worked off, and counts what is left; DRBD ends equal.
 fn administer(pair: &Pair, found: &mut Tally) -> Result<()> {
     for node in [&pair.a, &pair.b] {
-        node.ok("for id in $(xl list | awk 'NR > 1 && $2 != 0 { print $2 }'); do xl destroy $id; done")?;
+        // xl may be destroying one itself.
+        node.ok("for id in $(xl list | awk 'NR > 1 && $2 != 0 { print $2 }'); do
+                 xl destroy $id || ! xl list $id || exit 1
+             done")?;
         node.wait_for_no_vbds(LIMIT)?;
     }
     pair.both(|node| node.run("block-drbd release --all --wait 20").map(drop))?;

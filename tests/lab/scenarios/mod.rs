@@ -28,6 +28,7 @@ pub mod local_io_error;
 pub mod localhost_migrate;
 pub mod migrate;
 pub mod migrate_link_cut;
+pub mod migrate_networks_cut;
 pub mod migrate_source_killed;
 pub mod migrate_target_refuses;
 pub mod migrate_writer;
