@@ -54,6 +54,8 @@ fn detach_with(arguments: &[&str], environment: &BTreeMap<String, String>) -> Re
 
 fn start_detached(arguments: &[&str], environment: &BTreeMap<String, String>) -> Result<()> {
     Command::new("/proc/self/exe")
+        // By this an administrator finds it in ps.
+        .arg0("block-drbd")
         .args(arguments)
         .env_clear()
         .envs(environment)

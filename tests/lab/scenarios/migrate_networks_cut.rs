@@ -2,7 +2,8 @@
 //!
 //! Found by the campaign (SEED=1, round 51): the half on the target stands still for as long as xl
 //! there waits for that word, and its node stays Primary, as the source is. It ends the window alone,
-//! and must not forget why it is Primary.
+//! and must not forget why it is Primary; nor may it take the half, when it is gone, for a guest that
+//! has written here without the peer and may be started again.
 
 use crate::block_lock;
 use crate::guest::Guest;
@@ -32,18 +33,18 @@ pub fn run(pair: &Pair) -> Result<()> {
     let said = pair.b.run("block-drbd status")?.text();
     ensure!(said.contains("--incoming") && said.contains("window ended"), "status: {said}");
 
-    // xl notices on both sides: the half is destroyed, and the guest goes on where it was.
-    pair.both(|node| node.ok("rm -f /run/lab-watch; kill -CONT $(pidof xl)").map(drop))?;
+    pair.b.ok("rm -f /run/lab-watch; kill -KILL $(pidof xl); xl destroy networks-cut--incoming")?;
     settled::is_free(&pair.b, RESOURCE)?;
-    moving::fails(pair)?;
+    let said = guest.create_is_refused(&pair.b)?;
+    ensure!(said.contains("[peer-unfenced]"), "xl does not name the rule: {said}");
+    pair.a.ok("kill -KILL $(pidof xl); xl destroy networks-cut")?;
     pair.management.restore();
     ensure!(moving::reconnect(pair, RESOURCE)?, "both halves have been written to");
-    settled::with_guest(pair, &pair.a, guest.name, RESOURCE)?;
-    moving::destroy(pair, &guest, &pair.a)
+    settled::without_guest(pair, RESOURCE)
 }
 
 /// The target has everything, xl at the source does not get to say that it may run there, and xl at
-/// the target does not notice: ssh tells it when TCP gives up, after many minutes.
+/// the target does not notice: with ssh between them that is so until TCP gives up.
 fn arrives_and_waits(pair: &Pair, guest: &Guest) -> Result<()> {
     moving::begin_and_stop_in_window(pair, guest)?;
     pair.a.ok("kill -STOP $(pidof xl)")?;
