@@ -122,8 +122,9 @@ fn moved_in(machine: &Machine) -> Result<()> {
     Ok(())
 }
 
-/// The source has demoted.
+/// xl lets the guest run here, and the source has demoted.
 fn moved_out(machine: &Machine) {
+    machine.xenstored.set("/local/domain/5/name", "vm5");
     machine.drbd.with(|model| model.resources[0].volumes[0].peer_role = 2);
 }
 

@@ -345,6 +345,7 @@ fn every_pair() {
         "{planned} pairs of a call and a fault: {} took place ({} runs were repeated)",
         all.run, all.tried_again
     );
+    assert!(planned > 0, "no pair of FLOW={only} has {one:?} in its line");
     verdict(&all, planned);
 }
 
