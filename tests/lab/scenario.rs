@@ -86,7 +86,7 @@ pub const ALL: &[Scenario] = &[
     extra(ours("migrate-target-refuses", &["r6"], s::migrate_target_refuses::run)),
     extra(ours("migrate-source-killed", &["r6"], s::migrate_source_killed::run)),
     extra(ours("migrate-link-cut", &["r6"], s::migrate_link_cut::run)),
-    extra(ours("migrate-networks-cut", &["r6"], s::migrate_networks_cut::run)),
+    ours("migrate-networks-cut", &["r6"], s::migrate_networks_cut::run),
     extra(ours("destroy-during-migrate", &["r6"], s::destroy_during_migrate::run)),
     extra(ours("node-reset", &["r5"], s::node_reset::run)),
     extra(ours("fence-link-cut", &["r1"], s::fence_link_cut::run)),
