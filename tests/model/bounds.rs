@@ -14,11 +14,14 @@ pub struct Bounds {
     /// administrator. Without it nothing mends what a node without power, a lost link or a detached
     /// release that was killed leave behind: these are no faults then.
     pub timer: bool,
+    /// Whether a guest moves, the link is lost meanwhile, and somebody destroys the half that he sees and
+    /// starts the guest again, and nothing else happens.
+    pub again: bool,
 }
 
 const fn bounds(name: &'static str, [creates, migrations, faults, hands]: [u8; 4]) -> Bounds {
     let left = Left { creates, migrations, faults, hands };
-    Bounds { name, left, two_primaries: false, timer: true }
+    Bounds { name, left, two_primaries: false, timer: true, again: false }
 }
 
 pub const ALL: &[Bounds] = &[
@@ -31,4 +34,5 @@ pub const ALL: &[Bounds] = &[
     bounds("a migration, a fault", [1, 1, 1, 0]),
     Bounds { timer: false, ..bounds("a migration, a fault, no timer", [1, 1, 1, 0]) },
     Bounds { timer: false, ..bounds("a migration, two guests, no timer", [2, 1, 0, 0]) },
+    Bounds { again: true, ..bounds("a migration, started again", [2, 1, 1, 0]) },
 ];

@@ -155,8 +155,14 @@ pub fn can_notice(world: &World, n: usize) -> bool {
     world.nodes[n].up && world.nodes[n].drbd.link == Link::Connected && !world.linked()
 }
 
+/// A Primary makes a new generation at once, whether it is written or not (drbd_state.c,
+/// after_state_ch: "Lost contact to peer's copy of the data").
 pub fn notice(world: &mut World, n: usize) {
-    world.nodes[n].drbd.link = Link::Connecting;
+    let drbd = &mut world.nodes[n].drbd;
+    drbd.link = Link::Connecting;
+    if drbd.primary && drbd.disk == Disk::UpToDate {
+        drbd.goes_ahead(Ahead::Generation);
+    }
 }
 
 /// Both try to connect and can.

@@ -165,6 +165,20 @@ impl Explored {
         }
     }
 
+    /// Whether it may happen where a guest is started again, as of [`Bounds::again`].
+    fn is_again(&self, world: &World, action: Action) -> bool {
+        let first = world.left.creates == self.bounds.left.creates;
+        match action {
+            Action::Create(_) => first || world.left.faults == 0,
+            Action::Migrate(..) => true,
+            Action::Cut => world.left.migrations == 0,
+            Action::Destroy(n, domid) => {
+                world.nodes[n].domain(domid).is_some_and(|domain| domain.name == Name::Incoming)
+            }
+            _ => false,
+        }
+    }
+
     fn faults(&self, n: usize, node: &Node, actions: &mut Vec<Action>) {
         if self.bounds.timer {
             actions.push(Action::Crash(n));
@@ -257,7 +271,10 @@ impl Model for Explored {
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
         self.certain(world, actions);
-        self.possible(world, actions);
+        let mut possible = Vec::new();
+        self.possible(world, &mut possible);
+        possible.retain(|action| !self.bounds.again || self.is_again(world, *action));
+        actions.extend(possible);
     }
 
     fn next_state(&self, world: &World, action: Action) -> Option<World> {

@@ -187,6 +187,7 @@ impl Machine {
     fn backend(&self, own: &Domain, device: PhysicalDevice) -> Backend {
         let suffix = match own.name {
             Name::Plain if self.mutant == Some(Mutant::OpensForAnybody) => "--incoming",
+            _ if self.mutant == Some(Mutant::HalfEndsHere) && own.phase == Phase::Dying => "",
             name => suffix(name),
         };
         Backend {

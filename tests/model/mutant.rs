@@ -41,6 +41,8 @@ pub enum Mutant {
     NeverClosesAlone,
     /// The record of a window goes when DRBD allows two Primaries no more, whoever is here.
     ForgetsHalf,
+    /// Half a guest that goes is taken for one that has written without the peer.
+    HalfEndsHere,
 }
 
 /// Every safeguard that the model covers, with the smallest exploration in which its absence shows.
@@ -68,6 +70,7 @@ pub const ALL: &[(Mutant, &str)] = &[
     (Mutant::ClosesAloneAtOnce, "a migration, a fault"),
     (Mutant::NeverClosesAlone, "a migration, a fault"),
     (Mutant::ForgetsHalf, "a migration, a fault"),
+    (Mutant::HalfEndsHere, "a migration, started again"),
 ];
 
 impl Mutant {
