@@ -206,7 +206,9 @@ fn notify(host: &mut Host, subject: &Subject, settings: &Settings, said: &Said) 
     let (Some((mut command, within)), true) = (policy.notify, said.level != Level::Info) else { return };
     command.extend([subject.event.name.to_string(), subject.resource.into(), report::one_line(&said.line)]);
     for why in steps(host, &[Step::Notify { command, within }], settings) {
-        syslog::write(host, Level::Error, &report::one_line(&why));
+        let line =
+            format!("handler={} resource={}: nobody is told: {why}", subject.event.name, subject.resource);
+        syslog::write(host, Level::Error, &report::one_line(&line));
     }
 }
 

@@ -3,7 +3,9 @@
 //! A new mode of the program is a new line in [`FLOWS`].
 
 use crate::drbd_kernel::{Fault, SECONDARY};
-use crate::handlers::{self, cleared, in_doubt, kept, outdated, refused_resync, set_aside, unfenced};
+use crate::handlers::{
+    self, cleared, in_doubt, kept, outdated, refused_resync, set_aside, taken_back, told, unfenced,
+};
 use crate::machine::{BACKEND, Machine};
 use crate::oracle::{attached, is_released, pending, released, window_is_open};
 use anyhow::{Result, ensure};
@@ -50,6 +52,7 @@ const NOBODY: Times = times(31_000, [10_500, 20_500]);
 /// Handlers: their own patience (`src/handlers/drbd.rs`) or budget, 2 s less for what they do, and
 /// 2 s more on this busy machine.
 const SET_ASIDE: Times = times(12_000, [8_300, 10_500]);
+const UNFENCE: Times = times(7_000, [3_300, 5_500]);
 const RESYNC: Times = times(32_000, [28_300, 30_500]);
 /// Before it knows its budget (4 s) it answers after 5 s.
 const FENCE: Times = times(7_000, [3_300, 5_500]);
@@ -66,6 +69,8 @@ pub const FLOWS: &[Flow] = &[
     Flow { name: "split-brain", arguments: &["handler", "split-brain"], before: handlers::guest, code: 0, end: set_aside, repair: cleared, times: SET_ASIDE },
     Flow { name: "fence", arguments: &["handler", "fence-peer"], before: handlers::peer, code: 4, end: outdated, repair: unfenced, times: FENCE },
     Flow { name: "doubt", arguments: &["handler", "fence-peer"], before: handlers::silence, code: 1, end: in_doubt, repair: unfenced, times: FENCE },
+    Flow { name: "unfence", arguments: &["handler", "unfence-peer"], before: handlers::fenced, code: 0, end: taken_back, repair: nothing, times: UNFENCE },
+    Flow { name: "notify", arguments: &["handler", "local-io-error"], before: handlers::listened, code: 0, end: told, repair: cleared, times: SET_ASIDE },
     Flow { name: "resync", arguments: &["handler", "before-resync-target"], before: handlers::guest, code: 1, end: refused_resync, repair: nothing, times: RESYNC },
     Flow { name: "snapshot", arguments: &["handler", "before-resync-target"], before: handlers::lvm, code: 0, end: kept, repair: nothing, times: RESYNC },
 ];

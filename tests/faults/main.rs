@@ -131,6 +131,14 @@ impl Pair<'_> {
         format!("{} process {process} call {at} ({call} {nth}) {fault:?}, then {after:?}", flow.name)
     }
 
+    /// Whether it kills the child that is about to become a program that nobody waits for: as if the
+    /// program itself were killed, of which nobody could tell.
+    fn kills_the_unwatched(&self) -> bool {
+        let unwatched = ["unfence", "notify"].contains(&self.flow.name);
+        let becomes = self.calls[self.process].last().is_some_and(|call| call.name() == "execve");
+        self.fault.kills() && unwatched && becomes
+    }
+
     /// By when it must have ended. DRBD kills no handler: one that was held up itself ends soon
     /// after it goes on.
     fn patience(&self) -> Duration {

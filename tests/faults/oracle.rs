@@ -79,7 +79,7 @@ impl Claim {
 pub fn holds(machine: &Machine, pair: &Pair, run: &Run, log: &str) -> Result<()> {
     let (flow, fault) = (pair.flow, pair.fault);
     ensure!(!run.outlasted, "the patience of the caller was over after {:?}", run.took);
-    let claim = safe(machine, run)?;
+    let claim = safe(machine, run, log)?;
     let well = run.end == End::Code(flow.code) && (flow.end)(machine).is_ok();
     ensure!(well || fault != Fault::Errno(Errno::EINTR), "an interrupted call was not made again");
     if let Some(event) = flow.event() {
@@ -105,10 +105,11 @@ pub fn holds(machine: &Machine, pair: &Pair, run: &Run, log: &str) -> Result<()>
 }
 
 /// What holds at any moment of any run.
-fn safe(machine: &Machine, run: &Run) -> Result<Claim> {
+fn safe(machine: &Machine, run: &Run, log: &str) -> Result<Claim> {
     // What is detached and slow to start is left to itself.
-    let starting =
-        ["starting the detached release", "starting end of domain 5"].map(|words| run.said.contains(words));
+    let text = [&run.said, log].concat();
+    let starting = ["the detached release", "end of domain 5", "unfencing of r0", "notification"]
+        .map(|what| text.contains(&format!("starting {what}")));
     ensure!(run.left == 0 || starting.contains(&true), "{} of its children were left behind", run.left);
     ensure!(machine.drbd.log().iter().all(|asked| !asked.force), "it was forced");
     // In this order: a detached release may be closing it.

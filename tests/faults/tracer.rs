@@ -288,18 +288,20 @@ impl<'a> Tracer<'a> {
             return self.leave(at);
         }
         let holds = !self.done && process::program(pid) == process::program(self.processes[0].pid);
-        if holds && kill(pid, Signal::SIGSTOP).is_ok() {
+        if holds {
+            // Where it stands: one that SIGSTOP holds gets a SIGHUP as soon as its parent has ended
+            // (setpgid(2), an orphaned process group).
             self.held.push(pid);
+        } else if ptrace::detach(pid, None).is_err() {
+            return;
         }
-        if ptrace::detach(pid, None).is_ok() {
-            self.detached.push(pid);
-            self.end(pid, End::Code(0));
-        }
+        self.detached.push(pid);
+        self.end(pid, End::Code(0));
     }
 
     fn release_held(&mut self) {
         for pid in self.held.drain(..) {
-            let _ = kill(pid, Signal::SIGCONT);
+            let _ = ptrace::detach(pid, None);
         }
     }
 
