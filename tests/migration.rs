@@ -240,6 +240,24 @@ fn what_the_configuration_allows_is_not_taken_away() {
     assert!(two_primaries(&machine));
 }
 
+/// It comes back before the window through which it went is closed.
+#[test]
+fn a_guest_that_comes_back_through_an_open_window_opens_its_own() {
+    let machine = Machine::new();
+    assert_eq!(machine.call("add"), (0, String::new()));
+    allow_two_primaries(&machine);
+    peer(&machine, PRIMARY);
+    machine.xenstored.set("/local/domain/5/name", "vm5--migratedaway");
+    machine.guest(6, 51712, "r0");
+    machine.xenstored.set("/local/domain/6/name", "vm5--incoming");
+    machine.xenstored.set("/local/domain/6/vm", "/vm/5");
+    receiving(&machine);
+    let mut back = machine.command(&["add"]);
+    let (code, text) = said(back.env("XENBUS_PATH", "backend/vbd/6/51712").output().unwrap());
+    assert_eq!(code, 0, "{text}");
+    assert!(two_primaries(&machine) && window(&machine), "{text}");
+}
+
 #[test]
 fn a_guest_does_not_move_onto_old_data() {
     let machine = moving_in();

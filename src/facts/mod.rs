@@ -123,6 +123,13 @@ impl Facts {
         name.is_some_and(|name| !name.ends_with(MIGRATED_AWAY) && !name.ends_with(INCOMING))
     }
 
+    /// Whether two Primaries were not allowed when we claimed the resource: if they are now, that is
+    /// the window of a migration, here or at the peer.
+    pub fn claims_one_primary(&self) -> bool {
+        let claim = self.claim.value().and_then(Option::as_ref);
+        claim.is_some_and(|claim| claim.two_primaries == Some(false))
+    }
+
     /// The one volume that is meant, where that is certain.
     pub fn volume(&self) -> Option<&Volume> {
         let resource = self.resource.value()?.as_ref()?;

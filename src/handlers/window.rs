@@ -17,8 +17,9 @@ pub fn open(facts: &Facts, domid: u32) -> Option<Step> {
     let resource = facts.resource.value()?.as_ref()?;
     let vm = facts.backend.value()?.as_ref()?.vm.clone()?;
     let peer = resource.connections.iter().find(|connection| connection.peer_role == Role::Primary)?;
-    // Allowed without a record of ours: by the configuration, which is not ours to end.
-    if peer.allows_two_primaries() {
+    // Allowed already: by the configuration, which is not ours to end, or by a window of this guest's,
+    // through which it came with another disk, or went where it now comes back from.
+    if peer.allows_two_primaries() && !(facts.claims_one_primary() && facts.window == Known::Is(None)) {
         return None;
     }
     let window = Window { version: 1, resource: resource.name.clone(), vm, domid, opened: facts.now };
@@ -64,13 +65,11 @@ fn opened_here(facts: &Facts) -> bool {
 /// Whether the peer has opened one, for a guest of ours that moves there: more is allowed than when
 /// we claimed the resource. Before the peer is Primary it is not ours to end.
 fn opened_there(facts: &Facts, released: bool) -> bool {
-    let (Some(Some(claim)), Some(Some(resource))) = (facts.claim.value(), facts.resource.value()) else {
-        return false;
-    };
+    let Some(Some(resource)) = facts.resource.value() else { return false };
     let ended = |connection: &Connection| {
         connection.allows_two_primaries() && (released || !connection.is_connected())
     };
-    claim.two_primaries == Some(false) && resource.connections.iter().any(ended)
+    facts.claims_one_primary() && resource.connections.iter().any(ended)
 }
 
 /// Why the window of `resource` cannot end now; `alone` when it may end on this node only.

@@ -18,9 +18,7 @@ fn check(facts: &Facts) -> Judgement {
     let Some(Some(resource)) = facts.resource.value() else { return Judgement::Pass };
     let allowed = resource.connections.iter().any(Connection::allows_two_primaries);
     let window_here = facts.window != Known::Is(None);
-    let window_there =
-        facts.claim.value().and_then(Option::as_ref).is_some_and(|claim| claim.two_primaries == Some(false));
-    if !allowed || window_here || window_there {
+    if !allowed || window_here || facts.claims_one_primary() {
         return Judgement::Pass;
     }
     let name = &resource.name;
