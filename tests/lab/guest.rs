@@ -19,7 +19,7 @@ const SOME: u64 = 3;
 pub struct Guest<'a> {
     /// Its name; each guest of a run has its own, because console logs are appended to.
     pub name: &'a str,
-    /// What its init does (`lab.do=`).
+    /// What its init does (`lab.do=`); empty where it has none.
     pub does: &'a str,
     /// The hotplug script.
     pub script: &'a str,
@@ -56,10 +56,13 @@ impl<'a> Guest<'a> {
 
     fn configuration(&self) -> String {
         let Guest { name, does, script, resource, more } = self;
+        let init = match *does {
+            "" => String::new(),
+            does => format!("extra=\"console=hvc0 panic=1 quiet lab.do={does}\"\n"),
+        };
         format!(
             "name=\"{name}\"\nmemory=160\nvcpus=1\n\
-             on_poweroff=\"destroy\"\non_reboot=\"restart\"\non_crash=\"destroy\"\n\
-             extra=\"console=hvc0 panic=1 quiet lab.do={does}\"\n\
+             on_poweroff=\"destroy\"\non_reboot=\"restart\"\non_crash=\"destroy\"\n{init}\
              disk=[\"vdev=xvda,access=rw,script={script},target={resource}\"]\n{more}"
         )
     }

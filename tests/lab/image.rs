@@ -200,6 +200,7 @@ fn overlay(programs: &Programs, base: &Path) -> Result<Vec<u8>> {
     archive.program("lab/fence-peer", FENCE_PEER)?;
     archive.program("lab/idle", &payload::idle())?;
     archive.program("lab/crash", &payload::crash())?;
+    archive.program("lab/soft-reset", &payload::soft_reset())?;
     archive.program("etc/drbd.conf", drbd::configuration().as_bytes())?;
     if let Some(binary) = &programs.binary {
         archive.program("etc/xen/scripts/block-drbd", &fs::read(binary)?)?;

@@ -12,6 +12,7 @@ mod campaign;
 mod channel;
 mod cpio;
 mod demo;
+mod device_model;
 mod drbd;
 mod drive;
 mod flushes;

@@ -21,6 +21,11 @@ const PACKAGES: &str = "\
     libsystemd0 libgcrypt20 libgpg-error0 liblz4-1 libdw1 libelf1 libnl-3-200 libnl-route-3-200 \
     libcrypt1 dmsetup libdevmapper1.02.1 libudev1";
 
+/// qemu as Xen's device model, and what it needs besides.
+const DEVICE_MODEL: &str = "\
+    qemu-system-xen qemu-system-data libfdt1 libffi8 libglib2.0-0 libgstreamer1.0-0 libgstreamer-plugins-base1.0-0 \
+    libjpeg62-turbo libopus0 liborc-0.4-0 libpixman-1-0 libsasl2-2 libspice-server1 libusb-1.0-0";
+
 /// The unpacked packages.
 pub struct Packages {
     /// Their common root directory.
@@ -29,19 +34,29 @@ pub struct Packages {
     pub versions: String,
 }
 
-/// Downloads and unpacks what is not there yet.
+/// What every node runs; downloads and unpacks what is not there yet.
 pub fn unpacked() -> Result<Packages> {
     let mut names: Vec<String> = PACKAGES.split_whitespace().map(str::to_owned).collect();
     names.push(kernel_package()?);
-    let versions = available(&names)?;
-    let root = paths::lab("root");
-    let stamp = paths::lab("root.stamp");
+    unpack(&names, "root")
+}
+
+/// The same for what a node runs that has an HVM guest.
+pub fn device_model() -> Result<Packages> {
+    let names: Vec<String> = DEVICE_MODEL.split_whitespace().map(str::to_owned).collect();
+    unpack(&names, "device-model")
+}
+
+fn unpack(names: &[String], place: &str) -> Result<Packages> {
+    let versions = available(names)?;
+    let root = paths::lab(place);
+    let stamp = paths::lab(&format!("{place}.stamp"));
     if !paths::is_made_from(&stamp, &versions) {
-        let store = paths::lab("packages");
+        let store = paths::lab(&format!("{place}.packages"));
         paths::empty_directory(&store)?;
         paths::empty_directory(&root)?;
         println!("lab: downloading {} packages", names.len());
-        apt("apt-get", &["download"], &names, &store)?;
+        apt("apt-get", &["download"], names, &store)?;
         println!("lab: unpacking them");
         for package in fs::read_dir(&store)? {
             let package = package?.path();

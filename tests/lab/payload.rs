@@ -14,6 +14,8 @@
 const CRASH: u32 = 3;
 /// SHUTDOWN_suspend.
 const SUSPEND: u32 = 2;
+/// SHUTDOWN_soft_reset.
+const SOFT_RESET: u32 = 5;
 
 /// Where the file is loaded, whole.
 const BASE: u32 = 0x10_0000;
@@ -44,6 +46,20 @@ pub const PORT: u32 = 3;
 /// Waits for the request to suspend, suspends, and waits again after it was resumed or restored.
 pub fn idle() -> Vec<u8> {
     let mut data = Vec::new();
+    let code = suspends(&mut data);
+    file(&code, &data)
+}
+
+/// Asks for a soft reset, and is idle after it.
+pub fn soft_reset() -> Vec<u8> {
+    let mut data = SOFT_RESET.to_le_bytes().to_vec();
+    let reset = hypercall(SCHED_OP, SHUTDOWN, address(DATA));
+    let code = [reset, suspends(&mut data)].concat();
+    file(&code, &data)
+}
+
+/// The code that does so wherever it stands, and what it needs, appended to `data`.
+fn suspends(data: &mut Vec<u8>) -> Vec<u8> {
     let mut put = |words: &[u32]| {
         let at = address(DATA + data.len());
         data.extend(words.iter().flat_map(|word| word.to_le_bytes()));
@@ -71,7 +87,7 @@ pub fn idle() -> Vec<u8> {
     jump(0x73, &mut wait);
     let mut code = [start, wait, hypercall(SCHED_OP, SHUTDOWN, reason)].concat();
     jump(0xeb, &mut code);
-    file(&code, &data)
+    code
 }
 
 /// Crashes at once.

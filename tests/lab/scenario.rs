@@ -70,6 +70,7 @@ pub const ALL: &[Scenario] = &[
     lab("xenstore-conformance", &[], s::xenstore_conformance::run),
     lab("drbd-conformance", &["r7"], s::drbd_conformance::run),
     ours("pvh", &["r2"], s::pvh::run),
+    extra(ours("hvm", &["r6"], s::hvm::run)),
     ours("pygrub", &["r3"], s::pygrub::run),
     extra(ours("save-restore", &["r6"], s::save_restore::run)),
     extra(ours("localhost-migrate", &["r6"], s::localhost_migrate::run)),

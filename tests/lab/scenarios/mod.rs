@@ -22,6 +22,7 @@ pub mod flush_lost_write_order_drain;
 pub mod flush_lost_write_order_none;
 pub mod flush_safe;
 pub mod handler_missing;
+pub mod hvm;
 pub mod incon_degr;
 pub mod kill_add;
 pub mod local_io_error;
