@@ -16,7 +16,7 @@ mod shape;
 #[path = "support/xenstored.rs"]
 mod xenstored;
 
-use drbd_kernel::{Fault, Resource};
+use drbd_kernel::{Fault, Resource, Volume};
 use machine::{BACKEND, Machine};
 use said::{Said, of, said};
 use serde_json::Value;
@@ -238,6 +238,17 @@ fn a_window_is_shown_and_needs_somebody_when_nobody_has_closed_it() {
 }
 
 #[test]
+fn what_was_written_without_the_peer_is_shown() {
+    let machine = Machine::new();
+    assert_eq!(machine.call("add").0, 0);
+    machine.volume(Volume::lose_peer);
+    machine.guest_ends();
+    status(&machine, 0, &["nobody; written without its peer\n"]);
+    machine.file("run/block-drbd/lone/r0.json", "{");
+    status(&machine, 1, &["needs you: /run/block-drbd/lone/r0.json", "run: rm /run/block-drbd/lone/r0.json"]);
+}
+
+#[test]
 fn a_record_of_what_is_not_up_is_shown_and_forgotten() {
     let machine = Machine::new();
     let minor = machine.device.minor;
@@ -366,6 +377,8 @@ fn the_json_is_a_promise() {
     );
     let window = r#"{"version":1,"resource":"r0","vm":"/vm/5","domid":5,"opened":1}"#;
     machine.file("run/block-drbd/windows/r0.json", window);
+    let lone = r#"{"version":1,"resource":"r0","volumes":[{"minor":9,"current_uuid":80}]}"#;
+    machine.file("run/block-drbd/lone/r0.json", lone);
     fs::remove_file(machine.path("proc/swaps")).unwrap();
     let document = json(&machine);
     assert_eq!(document["verdict"], "needs-somebody");

@@ -1,6 +1,6 @@
 //! What `block-drbd status` looks at: every resource with everybody who has to do with it.
 
-use super::{Claim, FlushProbe, Known, Quarantine, Resource, Role, User, Volume, Window};
+use super::{Claim, FlushProbe, Known, Lone, Quarantine, Resource, Role, User, Volume, Window};
 
 /// This host.
 pub struct HostStatus {
@@ -46,6 +46,8 @@ pub struct ResourceStatus {
     pub claimed: Option<u64>,
     /// The window that is open here for a guest that moves in.
     pub window: Record<Window>,
+    /// What this node has written of it since it lost the peer.
+    pub lone: Record<Lone>,
     /// Why no guest is given it.
     pub quarantine: Record<Quarantine>,
     /// Its volumes, in the order of the resource's.

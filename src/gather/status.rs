@@ -1,7 +1,7 @@
 //! Everything that `block-drbd status` looks at. Where something cannot be had, the rest is.
 
 use super::drbd::Purpose;
-use super::{claims, node, probes, quarantine, sharing, usage, vbd, windows};
+use super::{claims, lone, node, probes, quarantine, sharing, usage, vbd, windows};
 use crate::facts::{
     Claim, HostStatus, Incoming, Known, Record, Resource, ResourceStatus, Role, User, Vbd, Volume,
     VolumeStatus,
@@ -53,8 +53,9 @@ fn of_resource(host: &Host, around: &Around, name: String, resource: Option<Reso
     let volumes = volumes.map(|volume| of_volume(host, around, &name, volume)).collect();
     let incoming = users.value().into_iter().flatten().filter_map(|user| incoming(host, user)).collect();
     let window = record(windows::read(host, &name));
+    let lone = record(lone::read(host, &name));
     let quarantine = record(quarantine::read(host, &name));
-    ResourceStatus { name, resource, users, incoming, claim, claimed, window, quarantine, volumes }
+    ResourceStatus { name, resource, users, incoming, claim, claimed, window, lone, quarantine, volumes }
 }
 
 fn of_volume(host: &Host, around: &Around, resource: &str, volume: &Volume) -> VolumeStatus {

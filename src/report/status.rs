@@ -139,6 +139,8 @@ fn used_by(state: State, status: &ResourceStatus, volume: &Volume, found: &Volum
         }
         _ => users,
     };
+    let alone = status.lone.value().is_some_and(|lone| lone.holds(volume));
+    let users = if alone { format!("{users}; written without its peer") } else { users };
     let allowed = |resource: &Resource| resource.connections.iter().any(Connection::allows_two_primaries);
     match status.window.value() {
         // Half a guest keeps its record.

@@ -53,6 +53,7 @@ fn resource(state: State, status: &ResourceStatus) -> Value {
         "window": record(&status.window, |window| {
             json!({ "vm": window.vm, "domid": window.domid, "opened": window.opened })
         }),
+        "lone": record(&status.lone, |lone| json!({ "volumes": lone.volumes })),
         "quarantine": record(&status.quarantine, |entry| {
             json!({ "event": entry.event, "when": entry.when, "node": entry.node, "reason": entry.reason, "act": entry.act })
         }),

@@ -122,6 +122,7 @@ fn judge(resource: &ResourceStatus, now: u64) -> (Vec<Need>, BTreeSet<String>) {
     needs.extend(orphan(resource));
     needs.extend(quarantined(resource));
     record(Some(&resource.name), &resource.window, &mut needs, &mut unknown);
+    record(Some(&resource.name), &resource.lone, &mut needs, &mut unknown);
     record(Some(&resource.name), &resource.quarantine, &mut needs, &mut unknown);
     record(Some(&resource.name), &resource.claim, &mut needs, &mut unknown);
     for volume in &resource.volumes {

@@ -20,6 +20,7 @@ fn idle() -> ResourceStatus {
         claim: Record::Is(None),
         claimed: None,
         window: Record::Is(None),
+        lone: Record::Is(None),
         quarantine: Record::Is(None),
         volumes: vec![VolumeStatus { dom0: Known::Is(Vec::new()), flush: Record::Is(None) }],
     }
@@ -107,6 +108,8 @@ fn states_and_exit_codes() {
         (ResourceStatus { claim: unread(), ..idle().by_hand().used(true) }, State::Unknown, 3),
         (ResourceStatus { window: bad(), ..idle() }, State::BadRecord, 1),
         (ResourceStatus { window: unread(), ..idle() }, State::Unknown, 3),
+        (ResourceStatus { lone: bad(), ..idle() }, State::BadRecord, 1),
+        (ResourceStatus { lone: unread(), ..idle() }, State::Unknown, 3),
         (flush(idle(), bad()), State::BadRecord, 1),
         (flush(idle(), unread()), State::Unknown, 3),
         // A migration under way, and one that did not end.
