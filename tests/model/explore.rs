@@ -94,7 +94,7 @@ impl Explored {
                     actions.push(Action::EndsMigration(n, domid));
                 }
             }
-            if node.window.is_some_and(|window| !window.old) {
+            if node.window.is_some_and(|window| !window.old) && may_part(world) {
                 actions.push(Action::Ages(n));
             }
             let ready = |process: &&Process| program::is_ready(&self.machine, world, n, **process);
@@ -259,6 +259,11 @@ impl Explored {
     pub fn is_healthy(&self, world: &World) -> bool {
         world.linked() && world.nodes.iter().all(|node| node.drbd.disk == Disk::UpToDate)
     }
+}
+
+/// Whether the link is lost or can still be: how old a window is matters only then.
+fn may_part(world: &World) -> bool {
+    !world.linked() || world.left.faults > 0 || world.left.hands > 0
 }
 
 impl Model for Explored {
