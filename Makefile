@@ -28,7 +28,7 @@ unit:
 	$(CARGO) test --locked
 
 # Two hosts in every order of events, around the real rules and handlers; then the same with each
-# safeguard taken away, which must show. Each exploration ends, all of them together in about ten
+# safeguard taken away, which must show. Each exploration ends, all of them together in about fifteen
 # minutes of one core and with 4 GB of memory. `make model MODEL='WithoutLock --paths'` explores one of
 # them and prints how it goes wrong.
 model:
