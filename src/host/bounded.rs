@@ -38,10 +38,6 @@ pub enum Ended {
 /// How long a killed child may take to die before it counts as stuck in the kernel.
 const DEATH: Duration = Duration::from_millis(200);
 
-/// The pauses between two looks at a child: most end at once.
-const SHORTEST: Duration = Duration::from_micros(50);
-const LONGEST: Duration = Duration::from_millis(1);
-
 /// Runs `call` in a child until it answers or `deadline` is over.
 ///
 /// The child dies with this process. `call` must return its result as bytes
@@ -71,11 +67,9 @@ fn wait_for(reader: OwnedFd, child: Pid, deadline: Deadline) -> Result<Ended> {
         Ok(()) => {
             let mut answer = Vec::new();
             File::from(reader).read_to_end(&mut answer).context("reading a child's answer")?;
-            // Its end closes what it has open, which may hang as any call may.
-            if gone(child, deadline.remaining().unwrap_or_default()).is_none() {
-                let _ = kill(child, Signal::SIGKILL);
-                let _ = gone(child, DEATH);
-            }
+            // It ends at once: the call has closed what could hang in that, before it answered.
+            // ECHILD: whoever started this process ignores SIGCHLD, which it inherits (wait(2)).
+            while waitpid(child, None) == Err(Errno::EINTR) {}
             anyhow::ensure!(!answer.is_empty(), "the child that made the call died without an answer");
             Ok(Ended::Answered(answer))
         }
@@ -90,17 +84,13 @@ fn wait_for(reader: OwnedFd, child: Pid, deadline: Deadline) -> Result<Ended> {
 /// How the child has ended, if it has within `grace`; a killed one that has not is stuck in the kernel.
 pub(super) fn gone(child: Pid, grace: Duration) -> Option<WaitStatus> {
     let grace = Deadline::after(grace).despite_signals();
-    let mut pause = SHORTEST;
     loop {
         match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) if grace.remaining().is_ok() => {
-                std::thread::sleep(pause);
-                pause = (pause * 2).min(LONGEST);
+                std::thread::sleep(Duration::from_millis(1));
             }
             Ok(WaitStatus::StillAlive) => return None,
             Ok(status) => return Some(status),
-            Err(Errno::EINTR) => {}
-            // ECHILD: whoever started this process ignores SIGCHLD, which it inherits (wait(2)).
             Err(_) => return Some(WaitStatus::Exited(child, 0)),
         }
     }
