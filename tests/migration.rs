@@ -59,8 +59,13 @@ fn window(machine: &Machine) -> bool {
 /// The detached release does it, in its own time.
 #[track_caller]
 fn closes(machine: &Machine) {
+    waits_while(|| two_primaries(machine) || window(machine));
+}
+
+#[track_caller]
+fn waits_while(open: impl Fn() -> bool) {
     let start = Instant::now();
-    while two_primaries(machine) || window(machine) {
+    while open() {
         assert!(start.elapsed() < Duration::from_secs(20), "the window stays open");
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -327,11 +332,7 @@ fn the_record_goes_with_the_name_of_a_guest_that_moves_in() {
     let machine = moving_in();
     assert_eq!(machine.call("add"), (0, String::new()));
     peer(&machine, SECONDARY);
-    let start = Instant::now();
-    while two_primaries(&machine) {
-        assert!(start.elapsed() < Duration::from_secs(20), "the window stays open");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    waits_while(|| two_primaries(&machine));
     assert!(window(&machine));
     machine.xenstored.set("/local/domain/5/name", "vm5");
     closes(&machine);

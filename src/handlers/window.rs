@@ -19,7 +19,7 @@ pub fn open(facts: &Facts, domid: u32) -> Option<Step> {
     let peer = resource.connections.iter().find(|connection| connection.peer_role == Role::Primary)?;
     // Allowed already: by the configuration, which is not ours to end, or by a window of this guest's,
     // through which it came with another disk, or went where it now comes back from.
-    if peer.allows_two_primaries() && !(facts.claims_one_primary() && facts.window == Known::Is(None)) {
+    if peer.allows_two_primaries() && (opened_here(facts) || !facts.claims_one_primary()) {
         return None;
     }
     let window = Window { version: 1, resource: resource.name.clone(), vm, domid, opened: facts.now };

@@ -52,9 +52,8 @@ const NOBODY: Times = times(31_000, [10_500, 20_500]);
 /// Handlers: their own patience (`src/handlers/drbd.rs`) or budget, 2 s less for what they do, and
 /// 2 s more on this busy machine.
 const SET_ASIDE: Times = times(12_000, [8_300, 10_500]);
-const UNFENCE: Times = times(7_000, [3_300, 5_500]);
 const RESYNC: Times = times(32_000, [28_300, 30_500]);
-/// Before it knows its budget (4 s) it answers after 5 s.
+/// unfence-peer answers after 5 s, and so does fence-peer before it knows its budget (4 s).
 const FENCE: Times = times(7_000, [3_300, 5_500]);
 
 #[rustfmt::skip]
@@ -69,7 +68,7 @@ pub const FLOWS: &[Flow] = &[
     Flow { name: "split-brain", arguments: &["handler", "split-brain"], before: handlers::guest, code: 0, end: set_aside, repair: cleared, times: SET_ASIDE },
     Flow { name: "fence", arguments: &["handler", "fence-peer"], before: handlers::peer, code: 4, end: outdated, repair: unfenced, times: FENCE },
     Flow { name: "doubt", arguments: &["handler", "fence-peer"], before: handlers::silence, code: 1, end: in_doubt, repair: unfenced, times: FENCE },
-    Flow { name: "unfence", arguments: &["handler", "unfence-peer"], before: handlers::fenced, code: 0, end: taken_back, repair: nothing, times: UNFENCE },
+    Flow { name: "unfence", arguments: &["handler", "unfence-peer"], before: handlers::fenced, code: 0, end: taken_back, repair: nothing, times: FENCE },
     Flow { name: "notify", arguments: &["handler", "local-io-error"], before: handlers::listened, code: 0, end: told, repair: cleared, times: SET_ASIDE },
     Flow { name: "resync", arguments: &["handler", "before-resync-target"], before: handlers::guest, code: 1, end: refused_resync, repair: nothing, times: RESYNC },
     Flow { name: "snapshot", arguments: &["handler", "before-resync-target"], before: handlers::lvm, code: 0, end: kept, repair: nothing, times: RESYNC },

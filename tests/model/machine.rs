@@ -59,8 +59,15 @@ pub struct Answer {
     /// Whether no rule stands against an add.
     pub allows: bool,
     /// Whether a window could be closed now; only on this node, if that must be.
-    pub closes: bool,
-    pub closes_alone: bool,
+    closes: bool,
+    closes_alone: bool,
+}
+
+impl Answer {
+    /// Whether a window could be closed now, on this node only where `alone` says so.
+    pub fn may_close(&self, alone: bool) -> bool {
+        if alone { self.closes_alone } else { self.closes }
+    }
 }
 
 /// The program, and the machine that it runs on.

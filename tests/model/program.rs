@@ -61,8 +61,7 @@ pub fn gets_on(machine: &Machine, node: &Node) -> bool {
     let done = |step: &Step| match step {
         Step::Release { .. } => !node.is_open(),
         Step::CloseWindow { alone, kept, .. } => {
-            let closes = if *alone { answer.closes_alone } else { answer.closes };
-            closes && (kept.is_none() || is_allowed(node))
+            answer.may_close(*alone) && (kept.is_none() || is_allowed(node))
         }
         Step::Record { before, after } => before.as_ref() != Some(after),
         _ => false,
@@ -253,8 +252,7 @@ impl Run<'_> {
             _ if left => self.left_over(true, hand_over),
             0 => {
                 let answer = self.machine.ask(&View::new(self.node(), Call::Sweep));
-                let closes = if alone { answer.closes_alone } else { answer.closes };
-                if closes { Done::Yes } else { Done::InPart }
+                if answer.may_close(alone) { Done::Yes } else { Done::InPart }
             }
             1 if is_allowed(self.node()) => {
                 // Rightly alone: the link was lost since it was looked at, or long ago; and the node that
