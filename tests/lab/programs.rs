@@ -10,7 +10,7 @@ use std::process::Command;
 /// The agent, built now, and the binary under test, as it is.
 pub fn build() -> Result<Programs> {
     Ok(Programs {
-        agent: executable(&["build", "--example", "lab-agent"])?,
+        agent: executable(&["build", "--example"], "lab-agent")?,
         binary: Some(binary_under_test()).filter(|path| path.exists()),
     })
 }
@@ -25,7 +25,7 @@ pub fn binary_under_test() -> PathBuf {
 
 /// The program of a test target, to be run inside a node.
 fn test(name: &str) -> Result<PathBuf> {
-    executable(&["test", "--no-run", "--test", name])
+    executable(&["test", "--no-run", "--test"], name)
         .with_context(|| format!("building the test target {name}"))
 }
 
@@ -41,17 +41,20 @@ pub fn run_suite(node: &Node, name: &str, environment: &str) -> Result<()> {
     Ok(())
 }
 
-fn executable(arguments: &[&str]) -> Result<PathBuf> {
+/// Has cargo build a target and returns its program.
+///
+/// Cargo also tells of the package's own binary, which an integration test needs, before it or after it.
+fn executable(arguments: &[&str], target: &str) -> Result<PathBuf> {
     let messages = paths::output(
         Command::new(env!("CARGO"))
             .args(arguments)
-            .args(["--release", "--quiet", "--message-format=json"])
+            .args([target, "--release", "--quiet", "--message-format=json"])
             .current_dir(env!("CARGO_MANIFEST_DIR")),
     )?;
     String::from_utf8(messages)?
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .next_back()
-        .context("cargo built no program")
+        .filter(|message| message["target"]["name"] == target)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .with_context(|| format!("cargo built no program for the target {target}"))
 }
