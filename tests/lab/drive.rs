@@ -24,13 +24,15 @@ pub enum Command {
 /// What was read, or an error number.
 pub type Answer = Result<Vec<u8>, u32>;
 
-/// What the drive no longer answers.
+/// What a scenario has the drive do wrong.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Stall {
-    /// Flushes.
-    Flushes,
-    /// Writes: nothing more reaches even the cache. What is in it can still be flushed.
-    Writes,
+pub enum Fault {
+    /// It holds every flush and answers none.
+    HoldFlushes,
+    /// It holds every write: nothing more reaches even the cache. What is in it can still be flushed.
+    HoldWrites,
+    /// It fails the next flush with an I/O error and carries nothing to the medium.
+    FailNextFlush,
 }
 
 /// One thing that happened to the drive.
@@ -47,7 +49,7 @@ type Held = (Command, Box<dyn FnOnce(Answer) + Send>);
 /// The drive; it outlives the machines that use it.
 pub struct Drive {
     state: Mutex<State>,
-    held_one: Condvar,
+    changed: Condvar,
 }
 
 struct State {
@@ -58,9 +60,10 @@ struct State {
     /// Where these two may differ.
     cached: Vec<Range<usize>>,
     history: Vec<Event>,
-    stalled: Option<Stall>,
+    fault: Option<Fault>,
+    /// The fault that begins with the write of this record.
+    fault_at: Option<(u64, Fault)>,
     held: Vec<Held>,
-    fail_next_flush: bool,
 }
 
 const EIO: u32 = 5;
@@ -74,11 +77,11 @@ impl Drive {
             durable: vec![0; size],
             cached: Vec::new(),
             history: Vec::new(),
-            stalled: None,
+            fault: None,
+            fault_at: None,
             held: Vec::new(),
-            fail_next_flush: false,
         };
-        Drive { state: Mutex::new(state), held_one: Condvar::new() }
+        Drive { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -93,50 +96,66 @@ impl Drive {
         self.state().current.len()
     }
 
-    /// Does what is asked and answers, now or, where it stalls, when it is released.
+    /// Does what is asked and answers, now or, where it holds the command, when it is released.
     pub fn submit(&self, command: Command, answer: impl FnOnce(Answer) + Send + 'static) {
         let mut state = self.state();
+        state.notice(&command);
         if state.holds(&command) {
             state.held.push((command, Box::new(answer)));
-            self.held_one.notify_all();
+            self.changed.notify_all();
             return;
         }
         let result = state.perform(command);
+        self.changed.notify_all();
         // A machine that is paused takes no answers: it must not keep the lock from the scenario.
         drop(state);
         answer(result);
     }
 
-    /// From now on these commands wait.
-    pub fn stall(&self, stalled: Stall) {
-        self.state().stalled = Some(stalled);
+    /// Begins this fault now.
+    pub fn begin(&self, fault: Fault) {
+        self.state().fault = Some(fault);
     }
 
-    /// Whether a command waits, once one does or after the limit.
-    pub fn waits_for_held(&self, limit: Duration) -> bool {
-        self.waits_for(limit, |_| true)
+    /// Begins this fault with the write of this record.
+    ///
+    /// DRBD on the peer receives no record before it has flushed the epochs before it. So only the flush of this
+    /// record, and none before it, meets the fault. A fault that begins at once may hold the flush before
+    /// it; then the peer's receiver waits in that flush, and this record is never written there.
+    pub fn begin_at(&self, record: u64, fault: Fault) {
+        self.state().fault_at = Some((record, fault));
     }
 
-    /// The same of the write of a record: DRBD's own writes are not meant.
-    pub fn waits_for_held_record(&self, limit: Duration) -> bool {
-        self.waits_for(limit, |command| match command {
-            Command::Write(offset, data) => record::within(data, *offset).next().is_some(),
-            _ => false,
+    /// Whether the drive holds a flush, once it does or after the limit.
+    pub fn holds_flush(&self, limit: Duration) -> bool {
+        self.waits_for(limit, |state| state.held.iter().any(|(held, _)| matches!(held, Command::Flush)))
+    }
+
+    /// Whether the drive holds the write of a record, once it does or after the limit. DRBD's own
+    /// writes do not count.
+    pub fn holds_record(&self, limit: Duration) -> bool {
+        self.waits_for(limit, |state| state.held.iter().any(|(held, _)| held.records().next().is_some()))
+    }
+
+    /// Whether this record is in the cache or on the medium, once it is or after the limit.
+    pub fn has_record(&self, number: u64, limit: Duration) -> bool {
+        self.waits_for(limit, |state| {
+            let start = usize::try_from(record::offset(number)).unwrap_or(usize::MAX);
+            state.current.get(start..start.saturating_add(record::SIZE)) == Some(&record::block(number)[..])
         })
     }
 
-    fn waits_for(&self, limit: Duration, wanted: impl Fn(&Command) -> bool) -> bool {
-        let missing = |state: &mut State| !state.held.iter().any(|(command, _)| wanted(command));
-        match self.held_one.wait_timeout_while(self.state(), limit, missing) {
+    fn waits_for(&self, limit: Duration, wanted: impl Fn(&State) -> bool) -> bool {
+        match self.changed.wait_timeout_while(self.state(), limit, |state| !wanted(state)) {
             Ok((_, timeout)) => !timeout.timed_out(),
             Err(_) => false,
         }
     }
 
-    /// Ends a stall: what waited is done now, in order.
+    /// Ends a fault: what the drive holds is done now, in order.
     pub fn release(&self) {
         let mut state = self.state();
-        state.stalled = None;
+        state.end_faults();
         let held = std::mem::take(&mut state.held);
         let answers: Vec<_> =
             held.into_iter().map(|(command, answer)| (state.perform(command), answer)).collect();
@@ -144,11 +163,6 @@ impl Drive {
         for (result, answer) in answers {
             answer(result);
         }
-    }
-
-    /// The next flush fails with an I/O error and carries nothing to the medium.
-    pub fn fail_next_flush(&self) {
-        self.state().fail_next_flush = true;
     }
 
     /// The drive writes back by itself, as drives do when they please.
@@ -192,12 +206,32 @@ impl Drive {
     }
 }
 
+impl Command {
+    /// The records that it writes.
+    fn records(&self) -> impl Iterator<Item = u64> {
+        let written = match self {
+            Command::Write(offset, data) => Some(record::within(data, *offset)),
+            Command::Read(_) | Command::Flush => None,
+        };
+        written.into_iter().flatten()
+    }
+}
+
 impl State {
+    /// Begins the fault that is to begin with this command.
+    fn notice(&mut self, command: &Command) {
+        let at = self.fault_at.filter(|(number, _)| command.records().any(|written| written == *number));
+        if let Some((_, fault)) = at {
+            self.fault = Some(fault);
+            self.fault_at = None;
+        }
+    }
+
     fn holds(&self, command: &Command) -> bool {
         match command {
             Command::Read(_) => false,
-            Command::Write(..) => self.stalled == Some(Stall::Writes),
-            Command::Flush => self.stalled == Some(Stall::Flushes),
+            Command::Write(..) => self.fault == Some(Fault::HoldWrites),
+            Command::Flush => self.fault == Some(Fault::HoldFlushes),
         }
     }
 
@@ -205,8 +239,8 @@ impl State {
         match command {
             Command::Read(range) => self.current.get(range).map(<[u8]>::to_vec).ok_or(EINVAL),
             Command::Write(offset, data) => self.write(offset, data),
-            Command::Flush if self.fail_next_flush => {
-                self.fail_next_flush = false;
+            Command::Flush if self.fault == Some(Fault::FailNextFlush) => {
+                self.fault = None;
                 Err(EIO)
             }
             Command::Flush => {
@@ -231,9 +265,13 @@ impl State {
         self.history.push(Event::Flush);
     }
 
+    fn end_faults(&mut self) {
+        self.fault = None;
+        self.fault_at = None;
+    }
+
     fn reset(&mut self) {
         self.held.clear();
-        self.stalled = None;
-        self.fail_next_flush = false;
+        self.end_faults();
     }
 }

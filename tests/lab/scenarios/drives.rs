@@ -1,6 +1,7 @@
 //! The lab's own tools: a drive keeps at a power cut what was flushed and
 //! nothing else, it fails a flush when told to, and a cut link carries nothing.
 
+use crate::drive::Fault;
 use crate::pair::Pair;
 use anyhow::{Result, ensure};
 
@@ -17,7 +18,7 @@ pub fn run(pair: &Pair) -> Result<()> {
     pair.a.ok(WRITE)?;
     ensure!(is_written(drive.current()), "the write did not reach the drive");
     ensure!(!is_written(drive.durable()), "the write is durable without a flush");
-    drive.fail_next_flush();
+    drive.begin(Fault::FailNextFlush);
     pair.a.fails("sync /dev/vdk")?;
     ensure!(!is_written(drive.durable()), "the write is durable after a flush that failed");
     pair.a.ok("sync /dev/vdk")?;

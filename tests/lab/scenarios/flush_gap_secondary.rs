@@ -13,7 +13,7 @@
 //! after the flush (DE_BARRIER_IN_NEXT_EPOCH_DONE in its `drbd_may_finish_epoch()`);
 //! that was read, not run.
 
-use crate::drive::Stall;
+use crate::drive::Fault;
 use crate::flushes::{self, are_kept, are_lost};
 use crate::node::LIMIT;
 use crate::pair::Pair;
@@ -25,9 +25,9 @@ pub fn run(pair: &Pair) -> Result<()> {
     pair.both(|node| node.counters_are("f0", "wo:f "))?;
     a.ok("drbdadm primary f0")?;
     flushes::write(a, "f0", 1..=20)?;
-    b.drive("vdk").stall(Stall::Flushes);
+    b.drive("vdk").begin_at(21, Fault::HoldFlushes);
     flushes::write(a, "f0", 21..=21)?;
-    ensure!(b.drive("vdk").waits_for_held(LIMIT), "the peer was not told to flush");
+    ensure!(b.drive("vdk").holds_flush(LIMIT), "the peer was not told to flush");
     b.power_cut()?;
     a.wait_for_drbd("f0", "cs:WFConnection ")?;
     flushes::come_back(pair, b, "f0")?;

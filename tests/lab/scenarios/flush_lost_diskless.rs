@@ -5,7 +5,7 @@
 //! volatile cache until the peer gets round to the barrier. Its power goes in
 //! that moment, and the record is gone.
 
-use crate::drive::Stall;
+use crate::drive::Fault;
 use crate::flushes::{self, are_kept, are_lost};
 use crate::node::LIMIT;
 use crate::pair::Pair;
@@ -17,9 +17,9 @@ pub fn run(pair: &Pair) -> Result<()> {
     a.ok("drbdadm primary f0 && drbdadm detach f0")?;
     a.wait_for_drbd("f0", "ro:Primary/Secondary ds:Diskless/UpToDate")?;
     flushes::write(a, "f0", 1..=20)?;
-    b.drive("vdk").stall(Stall::Flushes);
+    b.drive("vdk").begin_at(21, Fault::HoldFlushes);
     flushes::write(a, "f0", 21..=21)?;
-    ensure!(b.drive("vdk").waits_for_held(LIMIT), "the peer was not told to flush");
+    ensure!(b.drive("vdk").holds_flush(LIMIT), "the peer was not told to flush");
     a.drbd_is("f0", "cs:Connected ro:Primary/Secondary ds:Diskless/UpToDate")?;
     b.power_cut()?;
     a.wait_for_drbd("f0", "cs:WFConnection ")?;

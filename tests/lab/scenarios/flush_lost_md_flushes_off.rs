@@ -12,7 +12,7 @@
 //! The metadata must be on a drive of its own. On the data drive the guest's
 //! flush takes the log with it, before it is acknowledged.
 
-use crate::drive::Stall;
+use crate::drive::Fault;
 use crate::flushes;
 use crate::node::{LIMIT, Node};
 use crate::pair::Pair;
@@ -37,9 +37,9 @@ fn cut_both(pair: &Pair, md_flushes: &str) -> Result<flushes::Records> {
     flushes::write(a, "f1", 1..=1)?;
     // That a is Primary, and the first extent, have reached the medium: only what follows is at stake.
     a.drive("vdm").write_back();
-    b.drive("vdl").stall(Stall::Flushes);
+    b.drive("vdl").begin_at(2, Fault::HoldFlushes);
     flushes::write(a, "f1", 2..=2)?;
-    ensure!(b.drive("vdl").waits_for_held(LIMIT), "the peer was not told to flush");
+    ensure!(b.drive("vdl").holds_flush(LIMIT), "the peer was not told to flush");
     pair.both(Node::power_cut)?;
 
     let on_medium = |node: &Node| record::found(&node.drive("vdl").durable());

@@ -10,7 +10,7 @@
 //! drive had taken it, so that a drive without a volatile cache would keep it;
 //! with B no drive helps.
 
-use crate::drive::Stall;
+use crate::drive::Fault;
 use crate::flushes::{self, are_kept, are_lost};
 use crate::node::{LIMIT, Node};
 use crate::pair::Pair;
@@ -26,6 +26,8 @@ fn out_of_the_send_buffer(pair: &Pair) -> Result<()> {
     let (a, b) = (&pair.a, &pair.b);
     connect(pair, "A")?;
     flushes::write(a, "f0", 1..=5)?;
+    // With protocol A the last of them may still be on its way.
+    ensure!(b.drive("vdk").has_record(5, LIMIT), "the peer has not written record 5");
     b.pause()?;
     flushes::write(a, "f0", 6..=20)?;
     a.drbd_is("f0", "cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate A")?;
@@ -40,9 +42,9 @@ fn on_receipt(pair: &Pair) -> Result<()> {
     let (a, b) = (&pair.a, &pair.b);
     connect(pair, "B")?;
     flushes::write(a, "f0", 1..=5)?;
-    b.drive("vdk").stall(Stall::Writes);
+    b.drive("vdk").begin_at(6, Fault::HoldWrites);
     flushes::write(a, "f0", 6..=6)?;
-    ensure!(b.drive("vdk").waits_for_held_record(LIMIT), "the peer wrote nothing");
+    ensure!(b.drive("vdk").holds_record(LIMIT), "the peer wrote nothing");
     a.drbd_is("f0", "cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate B")?;
     pair.both(Node::power_cut)?;
     b.power_on()?;

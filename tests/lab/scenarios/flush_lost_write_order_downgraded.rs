@@ -5,6 +5,7 @@
 //! nothing of it.
 
 use super::flush_lost_write_order_none::lose_behind_the_barrier;
+use crate::drive::Fault;
 use crate::flushes;
 use crate::pair::Pair;
 use anyhow::Result;
@@ -14,7 +15,7 @@ pub fn run(pair: &Pair) -> Result<()> {
     pair.connect_erased("f0")?;
     b.counters_are("f0", "wo:f ")?;
     a.ok("drbdadm primary f0")?;
-    b.drive("vdk").fail_next_flush();
+    b.drive("vdk").begin_at(1, Fault::FailNextFlush);
     flushes::write(a, "f0", 1..=1)?;
     b.wait_for_counters("f0", "wo:d ")?;
     b.ok("dmesg | grep 'local disk FLUSH FAILED'")?;

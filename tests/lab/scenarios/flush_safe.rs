@@ -18,7 +18,7 @@
 //! - both nodes lose power, and only the peer comes back and is promoted;
 //! - the Secondary alone does, see `flush-gap-secondary`.
 
-use crate::drive::Stall;
+use crate::drive::Fault;
 use crate::flushes::{self, are_kept, audit};
 use crate::guest::Guest;
 use crate::node::LIMIT;
@@ -77,8 +77,8 @@ fn cut_the_secondary(pair: &Pair, first: u64) -> Result<()> {
     guest.create(b)?;
     guest.wait_for(b, &format!("fsynced {}", first + SOME))?;
     let drive = a.drive(DISK);
-    drive.stall(Stall::Writes);
-    ensure!(drive.waits_for_held_record(LIMIT), "no record reached the Secondary");
+    drive.begin(Fault::HoldWrites);
+    ensure!(drive.holds_record(LIMIT), "no record reached the Secondary");
     // The guest waits for this record. The Secondary's DRBD has received it, so all before it are
     // flushed: it receives no write before the flush that ends the epoch before has returned.
     let acknowledged = guest.acknowledged(b)?;

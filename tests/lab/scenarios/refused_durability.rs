@@ -4,6 +4,7 @@
 //! That each of these does lose one is shown by the scenarios `flush-lost-*`.
 
 use crate::drbd;
+use crate::drive::Fault;
 use crate::flushes;
 use crate::guest::Guest;
 use crate::node::Node;
@@ -56,7 +57,7 @@ pub fn write_order_downgraded(pair: &Pair) -> Result<()> {
     let (a, b) = (&pair.a, &pair.b);
     pair.connect_erased("f0")?;
     b.ok("drbdadm primary f0")?;
-    a.drive("vdk").fail_next_flush();
+    a.drive("vdk").begin_at(1, Fault::FailNextFlush);
     flushes::write(b, "f0", 1..=1)?;
     a.wait_for_counters("f0", "wo:d ")?;
     b.ok("drbdadm secondary f0")?;
