@@ -1,6 +1,6 @@
 //! DRBD's resources as this host's kernel module, or a file in its place, tells them.
 
-use super::{HandlerEntry, Known};
+use super::{Generations, HandlerEntry, Known};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -275,46 +275,6 @@ pub struct Volume {
     /// Which generation of the data is on the local disk, where a disk is attached.
     #[serde(default = "untold")]
     pub generations: Known<Generations>,
-}
-
-/// The generation identifiers of an attached disk, out of its meta data.
-///
-/// With the peer's they tell whose data is newer, or that both have gone on alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Generations {
-    /// Of the data. Its lowest bit tells that this node is or was Primary with it
-    /// (8.4: STATE_INFO uuids[UI_CURRENT]).
-    #[serde(with = "hex")]
-    pub current_uuid: u64,
-    /// Of the data when the peer was lost: the bitmap has what has changed since.
-    /// 0: the peer has everything (8.4: STATE_INFO uuids[UI_BITMAP]).
-    #[serde(with = "hex")]
-    pub bitmap_uuid: u64,
-    /// `enum mdf_flag` (8.4: STATE_INFO disk_flags).
-    pub disk_flags: u32,
-}
-
-impl Generations {
-    /// Whether the data is of generation `current_uuid`, whoever is Primary with it: a promotion
-    /// sets the lowest bit, and a demotion clears it (drbd_nl.c, drbd_set_role).
-    pub fn is_of(&self, current_uuid: u64) -> bool {
-        self.current_uuid | 1 == current_uuid | 1
-    }
-}
-
-/// A generation as DRBD prints it: many readers of JSON keep only 53 bits of a number.
-mod hex {
-    use serde::de::{Deserialize, Deserializer, Error};
-    use serde::ser::Serializer;
-
-    pub fn serialize<S: Serializer>(uuid: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&format!("{uuid:016X}"))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-        u64::from_str_radix(&String::deserialize(deserializer)?, 16).map_err(D::Error::custom)
-    }
 }
 
 /// Where a host of an older version has told of itself.

@@ -7,6 +7,7 @@
 
 mod claim;
 mod drbd;
+mod generations;
 mod handler;
 mod lone;
 mod node;
@@ -18,6 +19,7 @@ mod xen;
 
 pub use claim::*;
 pub use drbd::*;
+pub use generations::*;
 pub use handler::*;
 pub use lone::*;
 pub use node::*;
