@@ -124,24 +124,27 @@ fn steps(host: &mut Host, steps: &[Step], settings: &Settings) -> Vec<String> {
     failed
 }
 
-/// Tries the methods in their order, until one has established something.
+/// Tries the methods in their order, until one has established something, or that the peer has more.
 fn fence(host: &mut Host, handler: &Handler, subject: &Subject, settings: &Settings, limit: &Limit) -> Said {
     let policy = settings.handling(Some(subject.resource));
     let mut doubts = Vec::new();
+    let refused = |summary: &str| {
+        let line = line(handler, subject, "none", handler.safe, summary);
+        Said { code: handler.safe, level: Level::Error, line }
+    };
     for (tried, method) in policy.methods.iter().enumerate() {
         let left = limit.left(policy.budget, margin(policy.budget));
         let deadline = left.share(slow(&policy.methods[tried..]));
         match one_method(host, method, subject, settings, deadline) {
             Judged::InDoubt(why) => doubts.push(why),
+            Judged::PeerHasMore(why) => return refused(&fence_peer::peer_has_more(subject.resource, &why)),
             Judged::Established(code, how) => {
                 host.set_deadline(limit.left(policy.budget, margin(policy.budget) / 2));
                 return established(host, handler, subject, settings, (code, &how));
             }
         }
     }
-    let summary = fence_peer::in_doubt(subject.resource, &doubts);
-    let line = line(handler, subject, "none", handler.safe, &summary);
-    Said { code: handler.safe, level: Level::Error, line }
+    refused(&fence_peer::in_doubt(subject.resource, &doubts))
 }
 
 /// How many of the methods take time.
@@ -164,7 +167,7 @@ fn one_method(
                 return Judged::InDoubt("DRBD does not say what the peer is called".into());
             };
             match settings.peers().get(peer) {
-                Some(how) => fence::ask_peer(host, peer, how, subject.resource, deadline),
+                Some(how) => fence::ask_peer(host, peer, how, subject, deadline),
                 None => {
                     Judged::InDoubt(format!("{peer} cannot be asked: the settings have no [peers.{peer}]"))
                 }

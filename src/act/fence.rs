@@ -6,7 +6,8 @@ use crate::config::AskPeer;
 use crate::event::drbd::Variables;
 use crate::facts::{Fenced, Known, Resource};
 use crate::gather::peers;
-use crate::handlers::fence_peer::{Judged, of_peer};
+use crate::handlers::drbd::Subject;
+use crate::handlers::fence_peer::{Judged, Look, of_peer, outdating};
 use crate::host::{Deadline, Host, program};
 use anyhow::Result;
 use std::collections::BTreeMap;
@@ -19,35 +20,71 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// How long a program that takes a fence back may take: a cluster answers within minutes.
 const UNFENCE: Duration = Duration::from_secs(180);
 
-/// Asks the peer what it has; where that is not enough, has its disk outdated there and asks
-/// again, until `deadline`.
-pub fn ask_peer(host: &mut Host, peer: &str, how: &AskPeer, resource: &str, deadline: Deadline) -> Judged {
+/// How often a peer is asked that does not answer: ssh may fail once. No more, because DRBD calls the
+/// handler up to four times when a guest is to start (drbd_nl.c, drbd_set_role), and Xen waits for that.
+const SILENCES: u32 = 3;
+
+/// Asks the peer what it has; where its disks may be outdated, outdates them and asks again; where
+/// it is still connected, asks again. Until `deadline`.
+pub fn ask_peer(host: &mut Host, peer: &str, how: &AskPeer, subject: &Subject, deadline: Deadline) -> Judged {
     host.set_deadline(deadline);
-    let (mut doubt, mut failed) = (None, String::new());
-    for attempt in 0.. {
-        let why = match look(host, peer, how, resource) {
-            Judged::InDoubt(why) => format!("{why}{failed}"),
-            established => return established,
+    let mut runs = Vec::new();
+    let judged = ask_until_known(host, peer, how, subject, &mut runs);
+    judged.told_with(outdating(peer, &runs))
+}
+
+/// Notes in `runs` what each run of outdate-command has come to.
+fn ask_until_known(
+    host: &Host,
+    peer: &str,
+    how: &AskPeer,
+    subject: &Subject,
+    runs: &mut Vec<Result<i32, String>>,
+) -> Judged {
+    let (mut doubt, mut silences) = (None, 0);
+    loop {
+        let (why, next) = match look(host, peer, how, subject) {
+            Look::Final(judged) => return judged,
+            Look::StillConnected(why) => (why, Next::Ask),
+            Look::MayBeOutdated(why) => (why, how.outdate_command().map_or(Next::GiveUp, Next::Outdate)),
+            Look::NoAnswer(why) => {
+                silences += 1;
+                (why, if silences < SILENCES { Next::Ask } else { Next::GiveUp })
+            }
         };
         let time_is_over = host.deadline().remaining().is_err();
         // That the time was over says less than what was said before.
-        doubt = if time_is_over { doubt.or(Some(why)) } else { Some(why) };
-        let Some(command) = how.outdate_command().filter(|_| !time_is_over) else { break };
-        if attempt > 0 {
+        let why = if time_is_over { doubt.unwrap_or(why) } else { why };
+        match next {
+            Next::GiveUp => return Judged::InDoubt(why),
+            _ if time_is_over => return Judged::InDoubt(why),
+            Next::Ask => {}
+            Next::Outdate(command) => {
+                let run = outdate(host, command, subject.resource);
+                runs.push(run.map_err(|error| format!("{error:#}")));
+            }
+        }
+        doubt = Some(why);
+        // What the first run has done shows at once.
+        if runs[..] != [Ok(0)] {
             let _ = host.pause(AGAIN);
         }
-        failed = match outdate(host, command, resource) {
-            // What it has come to, the next look tells.
-            Ok(0) => String::new(),
-            Ok(code) => format!(", and outdating it there ended with {code}"),
-            Err(error) => format!(", and outdating it there failed: {error:#}"),
-        };
     }
-    Judged::InDoubt(doubt.unwrap_or_default())
 }
 
-fn look(host: &Host, peer: &str, how: &AskPeer, resource: &str) -> Judged {
-    of_peer(peer, &said(host, peer, how, resource).map_err(|error| format!("{error:#}")))
+/// What is done about a peer of which nothing is known yet.
+enum Next<'a> {
+    /// It is asked again.
+    Ask,
+    /// Its disks are outdated with this command, and it is asked again.
+    Outdate(&'a [String]),
+    /// Nothing: the method has come to nothing.
+    GiveUp,
+}
+
+fn look(host: &Host, peer: &str, how: &AskPeer, subject: &Subject) -> Look {
+    let said = said(host, peer, how, subject.resource).map_err(|error| format!("{error:#}"));
+    of_peer(peer, &said, &subject.facts.volumes)
 }
 
 /// What the peer says of the resource; `None` when it has none of that name up.

@@ -1,9 +1,10 @@
 //! What a handler of DRBD has set aside, and what it looks at.
 
-use super::{DiskState, Known, User};
+use super::{DiskState, Known, OwnGenerations, User};
 use crate::clock::utc;
 use crate::event::drbd::EventName;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// What is done to the guests that use a volume to which something bad has happened. The resource
@@ -125,6 +126,15 @@ impl Fenced {
     }
 }
 
+/// A volume of this node that DRBD names when it asks about the peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnVolume {
+    /// Its number within the resource.
+    pub number: u32,
+    /// Its generations, where they can be read without waiting for DRBD.
+    pub generations: Known<OwnGenerations>,
+}
+
 /// Everything that a handler of DRBD looks at. DRBD itself is not asked: it waits for the handler.
 #[derive(Debug, Clone)]
 pub struct HandlerFacts {
@@ -136,8 +146,11 @@ pub struct HandlerFacts {
     pub resource: Known<String>,
     /// The backend devices of this host that have one of its volumes.
     pub users: Known<Vec<User>>,
-    /// The local disks of the minors that DRBD names, by /proc/drbd; never empty. Looked at before a resync only.
-    pub disks: Known<Vec<DiskState>>,
+    /// The local disks of the minors that DRBD names, by minor, from /proc/drbd; never empty. Looked at
+    /// before a resync only.
+    pub disks: Known<BTreeMap<u32, DiskState>>,
+    /// The volumes that DRBD names, with their generations. Looked at for fence-peer only.
+    pub volumes: Vec<OwnVolume>,
     /// What is recorded of its quarantine.
     pub quarantine: Known<Option<Quarantine>>,
     /// What is recorded of its peer.

@@ -1,4 +1,4 @@
-//! What a handler of DRBD looks at: files and xenstore, and DRBD itself only in /proc/drbd.
+//! What a handler of DRBD looks at: files and xenstore, and DRBD itself only in /proc/drbd and debugfs.
 //!
 //! While a handler runs, DRBD may hold what an answer over netlink waits for: before 8.4.5 the
 //! lock of all of generic netlink (drbd_nl.c, set_role), and with a `detach` under way the worker
@@ -7,10 +7,10 @@
 
 use super::{claims, drbd, node, quarantine, sharing, vbd};
 use crate::event::drbd::{DrbdEvent, EventName, Subject};
-use crate::facts::{DiskState, HandlerFacts, Known, User, Vbd};
+use crate::facts::{DiskState, HandlerFacts, Known, OwnVolume, User, Vbd};
 use crate::host::Host;
 use anyhow::{Context, Result, bail, ensure};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything about the event.
 pub fn facts(host: &Host, event: &DrbdEvent) -> HandlerFacts {
@@ -29,6 +29,10 @@ pub fn facts(host: &Host, event: &DrbdEvent) -> HandlerFacts {
         disks: match event.name {
             EventName::BeforeResyncTarget => Known::from(disks(host, event)),
             _ => Known::Unknown("they are looked at before a resync only".into()),
+        },
+        volumes: match (event.name, &resource) {
+            (EventName::FencePeer, Known::Is(name)) => volumes(host, event, name),
+            _ => Vec::new(),
         },
         resource,
         quarantine,
@@ -100,8 +104,17 @@ fn users(host: &Host, event: &DrbdEvent, resource: Option<&String>) -> Result<Ve
     vbd::users_of(host, &minors, super::major(host)?, &devices(host)?)
 }
 
+/// The volumes that DRBD names, with their generations.
+fn volumes(host: &Host, event: &DrbdEvent, resource: &str) -> Vec<OwnVolume> {
+    let volume = |&number: &u32| {
+        let generations = Known::from(drbd::data_gen_id::read(host, resource, number));
+        OwnVolume { number, generations }
+    };
+    event.volumes.iter().map(volume).collect()
+}
+
 /// The local disks of the minors that DRBD names.
-fn disks(host: &Host, event: &DrbdEvent) -> Result<Vec<DiskState>> {
+fn disks(host: &Host, event: &DrbdEvent) -> Result<BTreeMap<u32, DiskState>> {
     let minors = named(event);
     ensure!(!minors.is_empty(), "DRBD_MINOR is not set");
     let text = host.read_optional("/proc/drbd")?.context("there is no /proc/drbd")?;
@@ -109,7 +122,7 @@ fn disks(host: &Host, event: &DrbdEvent) -> Result<Vec<DiskState>> {
     let disk = |minor: &u32| {
         let known = found.iter().find(|known| known.number == *minor);
         known
-            .map(|known| known.states.disk.clone())
+            .map(|known| (known.number, known.states.disk.clone()))
             .with_context(|| format!("/proc/drbd has no minor {minor}"))
     };
     minors.iter().map(disk).collect()

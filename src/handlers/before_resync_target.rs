@@ -37,7 +37,7 @@ fn obstacle(subject: &Subject, policy: &Policy) -> Option<String> {
 /// Whether no guest can have seen what is overwritten.
 fn has_nothing_to_lose(subject: &Subject) -> bool {
     let disks = subject.facts.disks.value();
-    disks.is_some_and(|disks| disks.iter().all(|disk| *disk == DiskState::Inconsistent))
+    disks.is_some_and(|disks| disks.values().all(|disk| *disk == DiskState::Inconsistent))
 }
 
 fn refuse(subject: &Subject, why: &str) -> Decision {

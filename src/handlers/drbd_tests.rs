@@ -5,6 +5,7 @@ use super::drbd::{self, Answer, Subject};
 use crate::config::Settings;
 use crate::event::drbd::{DrbdEvent, EventName, NAMES};
 use crate::facts::{DiskState, Fenced, HandlerFacts, Known, Quarantine, User};
+use std::collections::BTreeMap;
 
 fn event(name: EventName) -> DrbdEvent {
     let variables =
@@ -24,7 +25,8 @@ fn facts(users: Known<Vec<User>>) -> HandlerFacts {
         host: Known::Is("a".into()),
         resource: Known::Is("r0".into()),
         users,
-        disks: Known::Is(vec![DiskState::Outdated]),
+        disks: Known::Is(BTreeMap::from([(3, DiskState::Outdated)])),
+        volumes: Vec::new(),
         quarantine: Known::Is(None),
         fenced: Known::Is(None),
     }
@@ -117,7 +119,13 @@ fn what_is_overwritten() {
     assert_eq!(plans(BeforeResyncTarget, &facts(Known::Is(vec![user(5, false)])), ""), "-> 0");
     assert_eq!(plans(BeforeResyncTarget, &facts(unknown()), ""), "-> 1");
     assert_eq!(plans(BeforeResyncTarget, &used(), allow), "-> 0");
-    let disks = |disks: Known<Vec<DiskState>>| plans(BeforeResyncTarget, &HandlerFacts { disks, ..used() }, "");
+    let disks = |disks: Known<Vec<DiskState>>| {
+        let disks = match disks {
+            Known::Is(disks) => Known::Is((3..).zip(disks).collect()),
+            Known::Unknown(why) => Known::Unknown(why),
+        };
+        plans(BeforeResyncTarget, &HandlerFacts { disks, ..used() }, "")
+    };
     assert_eq!(disks(Known::Is(vec![Inconsistent])), "-> 0", "the guest runs on the peer's data");
     assert_eq!(disks(Known::Is(vec![Inconsistent, Outdated])), "-> 1");
     assert_eq!(disks(Known::Is(vec![UpToDate])), "-> 1");

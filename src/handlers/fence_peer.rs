@@ -4,11 +4,15 @@
 //! So an answer is only ever what has been established, by the first method that establishes
 //! anything. Where none does, the answer is 1: nothing is promoted, what is frozen stays frozen,
 //! and nothing is lost.
+//!
+//! Whose data is newer is decided by the generations of the peer's disks. The state Outdated does not
+//! decide it: an earlier call of this handler may have made it. So a peer that has written what this
+//! node lacks is neither outdated nor reported as fenced, whatever its disks are called.
 
 use super::Plan;
 use super::drbd::{Answer, Decision, Subject};
 use crate::config::handlers::Policy;
-use crate::facts::{DiskState, Resource, Role, Source};
+use crate::facts::{ConnectionState, DiskState, Known, OwnVolume, Resource, Role, Source, Standing, Volume};
 
 /// The peer's disk is Inconsistent (P_INCONSISTENT).
 const INCONSISTENT: i32 = 3;
@@ -26,8 +30,25 @@ const FENCED: i32 = 7;
 pub enum Judged {
     /// A fact: DRBD's code, and how it is known, as a clause.
     Established(i32, String),
-    /// None: why, as a clause.
+    /// None: why, as a clause. The next method may know more.
     InDoubt(String),
+    /// The peer has, or may have, data that this node lacks: which, as a clause with what to do. No
+    /// other method may make this node's data the newest.
+    PeerHasMore(String),
+}
+
+/// What one look at the peer has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// A method's answer.
+    Final(Judged),
+    /// The peer did not answer: why.
+    NoAnswer(String),
+    /// The peer has not noticed yet that it has lost this node: what it says.
+    StillConnected(String),
+    /// The peer is Secondary, has lost this node too, and has nothing that this node lacks: its disks
+    /// may be outdated. What it says.
+    MayBeOutdated(String),
 }
 
 /// What to do.
@@ -43,9 +64,14 @@ pub fn plan(subject: &Subject, policy: &Policy) -> Decision {
 /// What the log says when no method has established anything.
 pub fn in_doubt(resource: &str, doubts: &[String]) -> String {
     format!(
-        "nothing is known of the peer of {resource}, so it is not promoted and what is frozen stays frozen; bring the link to the peer back, and DRBD goes on by itself; or, when the peer is certainly off and stays so: drbdadm resume-io {resource}; tried: {}",
+        "nothing is known of the peer of {resource}, so it is not promoted and what is frozen stays frozen; bring the peer or the link to it back, and DRBD goes on by itself, see: drbdadm cstate {resource}; tried: {}",
         doubts.join("; ")
     )
+}
+
+/// What the log says when the peer has, or may have, newer data.
+pub fn peer_has_more(resource: &str, why: &str) -> String {
+    format!("{resource} is not promoted and what is frozen stays frozen: {why}")
 }
 
 /// The sentence about what was established.
@@ -62,36 +88,173 @@ pub fn established(code: i32, resource: &str, how: &str) -> String {
 }
 
 /// What the peer says of the resource itself: `None` when it does not have it up, or why it did
-/// not say anything.
-pub fn of_peer(peer: &str, said: &Result<Option<Resource>, String>) -> Judged {
+/// not say anything. `own` are the volumes that DRBD asks about.
+pub fn of_peer(peer: &str, said: &Result<Option<Resource>, String>, own: &[OwnVolume]) -> Look {
     let resource = match said {
-        Err(why) => return Judged::InDoubt(format!("{peer} did not answer: {why}")),
-        Ok(None) => {
-            return Judged::InDoubt(format!("{peer} does not have it up, and may bring it up as it was"));
+        Err(why) => return Look::NoAnswer(format!("{peer} did not answer: {why}")),
+        Ok(None) => return doubt(format!("{peer} does not have it up, and may bring it up as it was")),
+        // What stands in files was true when they were made.
+        Ok(Some(resource)) if resource.source == Source::Drbdsetup => {
+            return doubt(format!("{peer} answers out of files and not of its DRBD"));
         }
         Ok(Some(resource)) => resource,
     };
-    // What stands in files was true when they were made.
-    if resource.source == Source::Drbdsetup {
-        return Judged::InDoubt(format!("{peer} answers out of files and not of its DRBD"));
+    match pairs(resource, own) {
+        Ok(pairs) => of_volumes(peer, resource, &pairs),
+        Err(why) => doubt(format!("{peer} {why}")),
     }
-    let is_primary =
-        resource.role == Role::Primary || resource.volumes.iter().any(|volume| volume.role == Role::Primary);
-    let is_secondary = resource.role == Role::Secondary
-        && resource.volumes.iter().all(|volume| volume.role == Role::Secondary);
-    let disks: Vec<&DiskState> = resource.volumes.iter().map(|volume| &volume.disk).collect();
-    let all = |wanted: &[DiskState]| !disks.is_empty() && disks.iter().all(|disk| wanted.contains(disk));
-    let says = |what: &str| format!("{peer} says that it is {what}");
-    match () {
-        () if is_primary => Judged::Established(PRIMARY, says("Primary")),
-        () if !is_secondary => Judged::InDoubt(says(&format!("{}", resource.role))),
-        () if all(&[DiskState::Inconsistent]) => Judged::Established(INCONSISTENT, says("Inconsistent")),
-        () if all(&[DiskState::Inconsistent, DiskState::Outdated]) => {
-            Judged::Established(OUTDATED, says("Outdated"))
+}
+
+/// One of this node's volumes, and the peer's half of it.
+type Pair<'a> = (&'a OwnVolume, &'a Volume);
+
+/// The peer's half of each of this node's volumes; or, as the end of a clause, why there is no such.
+fn pairs<'a>(resource: &'a Resource, own: &'a [OwnVolume]) -> Result<Vec<Pair<'a>>, String> {
+    if own.is_empty() {
+        return Err("cannot be judged: DRBD does not say which volumes it asks about (DRBD_VOLUME)".into());
+    }
+    let pair = |own: &'a OwnVolume| {
+        let mut halves = resource.volumes.iter().filter(|volume| volume.number == own.number);
+        match (halves.next(), halves.next()) {
+            (Some(half), None) => Ok((own, half)),
+            (None, _) => {
+                Err(format!("does not have volume {} up, and may bring it up as it was", own.number))
+            }
+            (Some(_), Some(_)) => Err(format!("lists volume {} twice", own.number)),
         }
-        () => {
-            let words: Vec<String> = disks.iter().map(ToString::to_string).collect();
-            Judged::InDoubt(says(&format!("Secondary with its disk {}", words.join(", "))))
+    };
+    own.iter().map(pair).collect()
+}
+
+fn of_volumes(peer: &str, resource: &Resource, pairs: &[Pair]) -> Look {
+    let says = |what: &str| format!("{peer} says that it is {what}");
+    // 8.4 promotes volumes one by one.
+    if pairs.iter().any(|(_, volume)| volume.role == Role::Primary) {
+        return Look::Final(Judged::Established(PRIMARY, says("Primary")));
+    }
+    let roles = pairs.iter().map(|(_, volume)| &volume.role).chain([&resource.role]);
+    if let Some(role) = roles.into_iter().find(|role| **role != Role::Secondary) {
+        return doubt(says(&role.to_string()));
+    }
+    match has_lost_us(resource) {
+        None => return doubt(format!("{peer} does not say whether it is connected to this node")),
+        Some(false) => return Look::StillConnected(says("still connected to this node")),
+        Some(true) => {}
+    }
+    if let Some(judged) = of_generations(peer, &resource.name, pairs) {
+        return Look::Final(judged);
+    }
+    of_disks(peer, pairs)
+}
+
+/// Whether the peer takes its connection for lost; `None` where that is not known. 8.4 has one
+/// connection for each resource.
+fn has_lost_us(resource: &Resource) -> Option<bool> {
+    use ConnectionState as S;
+    let lost = |state: &ConnectionState| match state {
+        S::Connected => Some(false),
+        S::StandAlone
+        | S::Disconnecting
+        | S::Unconnected
+        | S::Timeout
+        | S::BrokenPipe
+        | S::NetworkFailure
+        | S::ProtocolError
+        | S::TearDown
+        | S::Connecting => Some(true),
+        S::Other(_) => None,
+    };
+    match &resource.connections[..] {
+        [only] => lost(&only.state),
+        _ => None,
+    }
+}
+
+/// What stands against calling the data here the newest, by the generations of the peer's disks.
+fn of_generations(peer: &str, resource: &str, pairs: &[Pair]) -> Option<Judged> {
+    let (standing, shown) = match worst(pairs) {
+        Ok(worst) => worst,
+        Err(why) => {
+            let what = format!("whether {peer} has written without this node is not known");
+            return Some(Judged::InDoubt(format!("{what}: {why}")));
+        }
+    };
+    let connect = format!("run on both nodes: drbdadm connect {resource}");
+    let why = match standing {
+        Standing::Included => return None,
+        Standing::Unsettled => format!(
+            "whether {peer} has newer data is not certain, by its generations ({shown}); let DRBD decide, {connect}"
+        ),
+        Standing::PeerWroteAlone => format!(
+            "{peer} has the newer data, it has written without this node ({shown}); start the guest on {peer}, or let a resync bring the data here first, {connect}"
+        ),
+        Standing::BothWroteAlone => format!(
+            "split brain: this node and {peer} have both written without the other ({shown}); start the guest on neither and decide which copy stays, see: man drbdadm, connect --discard-my-data"
+        ),
+    };
+    Some(Judged::PeerHasMore(why))
+}
+
+/// The worst that the data of the peer's volumes is to the data here, with the volume's generations;
+/// an error where the peer does not know those of a volume.
+fn worst(pairs: &[Pair]) -> Result<(Standing, String), String> {
+    let mut worst = (Standing::Included, String::new());
+    for (own, volume) in pairs {
+        let number = volume.number;
+        let told = match &volume.generations {
+            Known::Is(generations) => generations,
+            Known::Unknown(why) => return Err(format!("the generations of its volume {number}: {why}")),
+        };
+        let standing = Standing::of(told, own.generations.value());
+        if standing > worst.0 {
+            let (current, bitmap) = (told.current_uuid, told.bitmap_uuid);
+            worst = (standing, format!("volume {number}: current {current:016X}, bitmap {bitmap:016X}"));
+        }
+    }
+    Ok(worst)
+}
+
+/// By the states of the peer's disks, of which this node has everything.
+fn of_disks(peer: &str, pairs: &[Pair]) -> Look {
+    use DiskState::{Consistent, Inconsistent, Outdated, UpToDate};
+    let all = |wanted: &[DiskState]| pairs.iter().all(|(_, volume)| wanted.contains(&volume.disk));
+    let says = |what: &str| format!("{peer} says that it is {what}");
+    let words: Vec<String> = pairs.iter().map(|(_, volume)| volume.disk.to_string()).collect();
+    let secondary = says(&format!("Secondary with its disk {}", words.join(", ")));
+    match () {
+        () if all(&[Inconsistent]) => Look::Final(Judged::Established(INCONSISTENT, says("Inconsistent"))),
+        () if all(&[Inconsistent, Outdated]) => Look::Final(Judged::Established(OUTDATED, says("Outdated"))),
+        () if all(&[Inconsistent, Outdated, Consistent, UpToDate]) => Look::MayBeOutdated(secondary),
+        () => doubt(secondary),
+    }
+}
+
+fn doubt(why: String) -> Look {
+    Look::Final(Judged::InDoubt(why))
+}
+
+/// What outdate-command has come to on the peer, each time that it was run: a clause for the log,
+/// whatever the answer is. Nothing where it was not run.
+pub fn outdating(peer: &str, runs: &[Result<i32, String>]) -> Option<String> {
+    let ended = |run: &Result<i32, String>| match run {
+        Ok(code) => format!("ended with {code}"),
+        Err(why) => format!("failed ({why})"),
+    };
+    let last = runs.iter().rfind(|run| **run == Ok(0)).or(runs.last())?;
+    let times = if runs.len() == 1 { String::new() } else { format!(" {} times", runs.len()) };
+    Some(format!("outdate-command was run on {peer}{times} and {}", ended(last)))
+}
+
+impl Judged {
+    /// The same, with what outdate-command has come to. Where nothing was established the peer may
+    /// be Outdated all the same.
+    pub fn told_with(self, outdating: Option<String>) -> Judged {
+        let Some(outdating) = outdating else { return self };
+        let perhaps = format!("{outdating}: its disk may be Outdated now");
+        match self {
+            Judged::Established(code, how) => Judged::Established(code, format!("{how}; {outdating}")),
+            Judged::InDoubt(why) => Judged::InDoubt(format!("{why}; {perhaps}")),
+            Judged::PeerHasMore(why) => Judged::PeerHasMore(format!("{why}; {perhaps}")),
         }
     }
 }
@@ -119,97 +282,5 @@ pub fn of_assumption(reason: &str) -> Judged {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::facts::Volume;
-    use crate::rules::tests::healthy;
-
-    fn resource(role: Role, disks: &[(Role, DiskState)]) -> Resource {
-        let healthy = healthy();
-        let volume = |(role, disk): &(Role, DiskState)| Volume {
-            role: role.clone(),
-            disk: disk.clone(),
-            ..healthy.volumes[0].clone()
-        };
-        Resource { role, volumes: disks.iter().map(volume).collect(), ..healthy.clone() }
-    }
-
-    fn code(judged: &Judged) -> i32 {
-        match judged {
-            Judged::Established(code, how) => {
-                assert!(!how.is_empty());
-                *code
-            }
-            Judged::InDoubt(why) => {
-                assert!(!why.is_empty());
-                1
-            }
-        }
-    }
-
-    #[test]
-    fn what_the_peer_says() {
-        use DiskState::*;
-        use Role::{Primary, Secondary, Unknown};
-        let odd = || DiskState::Other("Molten".into());
-        for (role, disks, answer) in [
-            (Primary, vec![(Primary, UpToDate)], 6),
-            (Primary, vec![(Primary, Outdated)], 6),
-            (Primary, vec![], 6),
-            // 8.4 promotes volumes one by one.
-            (Secondary, vec![(Secondary, Outdated), (Primary, Outdated)], 6),
-            (Secondary, vec![(Secondary, Inconsistent)], 3),
-            (Secondary, vec![(Secondary, Inconsistent), (Secondary, Inconsistent)], 3),
-            (Secondary, vec![(Secondary, Outdated)], 4),
-            (Secondary, vec![(Secondary, Outdated), (Secondary, Inconsistent)], 4),
-            (Secondary, vec![(Secondary, Outdated), (Secondary, UpToDate)], 1),
-            (Secondary, vec![(Secondary, UpToDate)], 1),
-            (Secondary, vec![(Secondary, Consistent)], 1),
-            // Its disk may be attached again, as good as it was.
-            (Secondary, vec![(Secondary, Diskless)], 1),
-            (Secondary, vec![(Secondary, Failed)], 1),
-            (Secondary, vec![(Secondary, Attaching)], 1),
-            (Secondary, vec![(Secondary, Negotiating)], 1),
-            (Secondary, vec![(Secondary, DUnknown)], 1),
-            (Secondary, vec![(Secondary, odd())], 1),
-            (Secondary, vec![], 1),
-            (Unknown, vec![(Secondary, Outdated)], 1),
-            (Secondary, vec![(Unknown, Outdated)], 1),
-            (Role::Other("Tertiary".into()), vec![(Secondary, Outdated)], 1),
-        ] {
-            let said = Ok(Some(resource(role.clone(), &disks)));
-            assert_eq!(code(&of_peer("b", &said)), answer, "{role} {disks:?}");
-        }
-        let filed = Resource { source: Source::Drbdsetup, ..resource(Primary, &[(Primary, UpToDate)]) };
-        assert_eq!(code(&of_peer("b", &Ok(Some(filed)))), 1);
-        assert_eq!(code(&of_peer("b", &Ok(None))), 1);
-        assert_eq!(code(&of_peer("b", &Err("no route".into()))), 1);
-    }
-
-    #[test]
-    fn what_a_program_answers() {
-        for (exit, believed, answer) in [
-            (3, None, 3),
-            (4, None, 4),
-            (5, None, 1),
-            (5, Some("the cluster knows"), 5),
-            (6, None, 6),
-            (7, None, 7),
-            (0, None, 1),
-            (1, Some("x"), 1),
-            (2, None, 1),
-            (8, None, 1),
-            (20, None, 1),
-            (127, None, 1),
-            (-1, None, 1),
-        ] {
-            assert_eq!(
-                code(&of_program("/sbin/stonith", &Ok(exit), believed)),
-                answer,
-                "{exit} {believed:?}"
-            );
-        }
-        assert_eq!(code(&of_program("/sbin/stonith", &Err("killed".into()), Some("x"))), 1);
-        assert_eq!(code(&of_assumption("a switched outlet")), 5);
-    }
-}
+#[path = "fence_peer_tests.rs"]
+mod tests;

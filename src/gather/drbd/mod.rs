@@ -6,6 +6,7 @@
 
 pub mod codes;
 pub mod conf;
+pub mod data_gen_id;
 pub mod drbdsetup;
 pub mod files;
 mod message;
