@@ -51,7 +51,8 @@ fn without_a_method_nothing_is_known() {
             node.settings(settings);
             let said = node.handler("fence-peer");
             assert!(said.code == 1 && said.err.contains(words), "{said:?}");
-            assert!(said.err.contains("drbdadm resume-io r0"), "what to do: {said:?}");
+            assert!(said.err.contains("see: drbdadm cstate r0"), "what to do: {said:?}");
+            assert!(!said.err.contains("resume-io"), "what is frozen is not thawed by hand: {said:?}");
             assert_eq!(node.handler("outdate-peer").code, 1);
         }
         assert_eq!(node.text("run/block-drbd/fenced/r0.json"), None);
@@ -213,11 +214,12 @@ fn xenstore_that_hangs_holds_up_no_answer() {
     });
 }
 
-/// A peer whose facts are a file, with a resource that can be changed.
+/// A peer whose facts are a file, and which has lost this node, too.
 fn peer(node: &Node) -> Value {
     let facts = node.run(&["facts", "--json"]);
     let mut facts: Value = serde_json::from_str(&facts.out).unwrap();
     facts["node"]["host"] = json!({ "is": "b" });
+    facts["resources"]["is"][0]["connections"][0]["state"] = "Connecting".into();
     node.program("opt/ask", "cat ROOT/facts");
     node.program("opt/outdate", "echo \"$*\" >> ROOT/outdated; exit 0");
     facts
@@ -232,13 +234,35 @@ budget-seconds = 4
 methods = [{ method = "ask-peer" }]
 "#;
 
-fn with(facts: &Value, role: &str, disk: &str) -> String {
+fn changed(facts: &Value, change: impl FnOnce(&mut Value)) -> Value {
     let mut facts = facts.clone();
-    let resource = &mut facts["resources"]["is"][0];
-    resource["role"] = role.into();
-    resource["volumes"][0]["role"] = role.into();
-    resource["volumes"][0]["disk"] = disk.into();
-    facts.to_string()
+    change(&mut facts["resources"]["is"][0]);
+    facts
+}
+
+fn with(facts: &Value, role: &str, disk: &str) -> Value {
+    changed(facts, |resource| {
+        resource["role"] = role.into();
+        resource["volumes"][0]["role"] = role.into();
+        resource["volumes"][0]["disk"] = disk.into();
+    })
+}
+
+/// The same peer with these generations.
+fn of_generation(facts: &Value, current: &str, bitmap: &str) -> Value {
+    changed(facts, |resource| {
+        resource["volumes"][0]["generations"] =
+            json!({ "is": { "current-uuid": current, "bitmap-uuid": bitmap, "disk-flags": 0 } });
+    })
+}
+
+/// fence-peer, when this is what the peer says.
+#[track_caller]
+fn asked(node: &Node, facts: &Value, code: i32, words: &str) -> Said {
+    node.machine.file("facts", &facts.to_string());
+    let said = node.handler("fence-peer");
+    assert!(said.code == code && said.err.contains(words), "{code} {words}: {said:?}");
+    said
 }
 
 #[test]
@@ -251,26 +275,142 @@ fn the_peer_is_believed_about_itself() {
             ("Secondary", "Outdated", 4, "b says that it is Outdated"),
             ("Secondary", "Inconsistent", 3, "b says that it is Inconsistent"),
         ] {
-            node.machine.file("facts", &with(&facts, role, disk));
-            let said = node.handler("fence-peer");
-            assert!(said.code == code && said.err.contains(words), "{role} {disk}: {said:?}");
+            asked(&node, &with(&facts, role, disk), code, words);
             assert_eq!(node.text("outdated"), None, "nothing has to be changed there");
+            for at in [json!(0), json!(1_000_000_000_u64), json!(1_u64 << 63)] {
+                let mut facts = with(&facts, role, disk);
+                facts["at"] = at;
+                asked(&node, &facts, code, words);
+            }
         }
     });
 }
 
 #[test]
-fn a_peer_that_is_up_to_date_is_outdated_there_and_asked_again() {
+fn a_peer_with_the_same_data_is_outdated_there_and_asked_again() {
     Node::each(|node| {
         let facts = peer(&node);
         node.settings(PEER);
-        node.machine.file("facts", &with(&facts, "Secondary", "UpToDate"));
-        node.machine.file("facts.outdated", &with(&facts, "Secondary", "Outdated"));
-        // At first the peer still takes the connection for alive.
+        node.machine.file("facts.outdated", &with(&facts, "Secondary", "Outdated").to_string());
+        // At first DRBD there refuses.
         node.program("opt/outdate", "echo \"$*\" >> ROOT/outdated; [ $(wc -l < ROOT/outdated) = 1 ] && exit 17; cp ROOT/facts.outdated ROOT/facts");
-        let said = node.handler("fence-peer");
-        assert_eq!(said.code, 4, "{said:?}");
+        let said = asked(&node, &with(&facts, "Secondary", "UpToDate"), 4, "b says that it is Outdated");
+        assert!(said.err.contains("outdate-command was run on b 2 times and ended with 0"), "{said:?}");
         assert_eq!(node.text("outdated").unwrap(), "-x r0\n-x r0\n");
+    });
+}
+
+#[test]
+fn a_peer_that_is_still_connected_is_asked_until_it_has_lost_this_node() {
+    Node::each(|node| {
+        let facts = peer(&node);
+        node.settings(PEER);
+        let connected = |facts: &Value| {
+            changed(facts, |resource| resource["connections"][0]["state"] = "Connected".into())
+        };
+        node.program("opt/ask", "echo >> ROOT/asked; cat ROOT/facts; [ $(wc -l < ROOT/asked) = 2 ] && cp ROOT/facts.lost ROOT/facts; exit 0");
+        for (disk, code) in [("Inconsistent", 3), ("Outdated", 4)] {
+            let facts = with(&facts, "Secondary", disk);
+            node.machine.file("facts.lost", &facts.to_string());
+            node.machine.file("asked", "");
+            asked(&node, &connected(&facts), code, &format!("b says that it is {disk}"));
+            assert_eq!(node.text("asked").unwrap().lines().count(), 3);
+        }
+        node.program("opt/ask", "cat ROOT/facts");
+        for disk in ["Inconsistent", "Outdated", "UpToDate"] {
+            let facts = connected(&with(&facts, "Secondary", disk));
+            asked(&node, &facts, 1, "b says that it is still connected to this node");
+        }
+        assert_eq!(node.text("outdated"), None, "only a peer that has lost this node is outdated");
+        asked(&node, &connected(&with(&facts, "Primary", "UpToDate")), 6, "b says that it is Primary");
+    });
+}
+
+/// The guest has run on b alone and ended there; b is Secondary, and what it is called may be the
+/// work of an earlier call of this handler.
+#[test]
+fn a_peer_that_has_written_alone_is_never_outdated() {
+    Node::each(|node| {
+        let facts = of_generation(&peer(&node), "B0B0000000000002", "215C47A0B39CA630");
+        let assumed = PEER.replace("}]", "}, { method = \"assume-down\", reason = \"x\" }]");
+        for settings in [PEER, &assumed] {
+            node.settings(settings);
+            for disk in ["UpToDate", "Consistent", "Outdated", "Inconsistent"] {
+                let said = asked(&node, &with(&facts, "Secondary", disk), 1, "b has the newer data");
+                for words in ["start the guest on b", "drbdadm connect r0", "bitmap 215C47A0B39CA630"] {
+                    assert!(said.err.contains(words), "{words}: {said:?}");
+                }
+                node.logged_with(
+                    "act=none exit=1: r0 is not promoted and what is frozen stays frozen: b has",
+                );
+            }
+        }
+        assert_eq!(node.text("outdated"), None);
+        assert_eq!(node.text("run/block-drbd/fenced/r0.json"), None);
+    });
+}
+
+/// DRBD shows this node's generations in debugfs, where that is mounted.
+#[test]
+fn the_generations_here_are_compared_where_they_can_be_read() {
+    Node::each(|node| {
+        let facts = with(&peer(&node), "Secondary", "Outdated");
+        node.settings(PEER);
+        let here = |uuids: [&str; 4]| {
+            let text: String = uuids.iter().map(|uuid| format!("0x{uuid}\n")).collect();
+            node.machine.file("sys/kernel/debug/drbd/resources/r0/volumes/0/data_gen_id", &text);
+        };
+        let (none, same, alone, other) =
+            ("0000000000000000", "A0A0000000000002", "B0B0000000000002", "C0C0000000000002");
+        let newest = "b says that it is Outdated";
+        for (uuids, current, bitmap, code, words) in [
+            ([same, none, none, none], same, none, 4, newest),
+            ([same, none, none, none], "A0A0000000000003", none, 4, newest),
+            ([alone, same, none, none], same, none, 4, newest),
+            ([alone, other, same, none], same, none, 4, newest),
+            ([same, none, none, none], alone, same, 1, "b has the newer data"),
+            ([other, same, none, none], alone, same, 1, "split brain: this node and b"),
+            ([same, none, none, none], other, none, 1, "whether b has newer data is not certain"),
+        ] {
+            here(uuids);
+            asked(&node, &of_generation(&facts, current, bitmap), code, words);
+        }
+        // What cannot be understood is not known, and stands against nothing.
+        node.machine.file("sys/kernel/debug/drbd/resources/r0/volumes/0/data_gen_id", "v: 1\n");
+        asked(&node, &of_generation(&facts, other, none), 4, newest);
+    });
+}
+
+#[test]
+fn a_peer_that_does_not_name_each_volume_once_leaves_it_in_doubt() {
+    Node::each(|node| {
+        let facts = with(&peer(&node), "Secondary", "Outdated");
+        node.settings(PEER);
+        let numbered =
+            |number: u32| changed(&facts, |resource| resource["volumes"][0]["number"] = number.into());
+        let again = |volume: usize| {
+            changed(&facts, |resource| {
+                let volume = resource["volumes"][volume].clone();
+                resource["volumes"].as_array_mut().unwrap().push(volume);
+            })
+        };
+        let mut twice = facts.clone();
+        let resource = with(&facts, "Secondary", "UpToDate")["resources"]["is"][0].clone();
+        twice["resources"]["is"].as_array_mut().unwrap().push(resource);
+        for (facts, words) in [
+            (numbered(7), "b does not have volume 0 up"),
+            (again(0), "it tells volume 0 of r0 twice"),
+            (twice, "it tells the resource r0 twice"),
+        ] {
+            asked(&node, &facts, 1, words);
+        }
+        // DRBD asks about two volumes, and takes the answer for both.
+        node.machine.file("facts", &facts.to_string());
+        let said = of(node.command("fence-peer").env("DRBD_VOLUME", "0 1").output().unwrap());
+        assert!(said.code == 1 && said.err.contains("b does not have volume 1 up"), "{said:?}");
+        let said = of(node.command("fence-peer").env_remove("DRBD_VOLUME").output().unwrap());
+        assert!(said.code == 1 && said.err.contains("does not say which volumes it asks about"), "{said:?}");
+        assert_eq!((node.handler("fence-peer").code, node.text("outdated")), (4, None));
     });
 }
 
@@ -282,40 +422,87 @@ fn a_peer_that_establishes_nothing_leaves_it_in_doubt() {
         node.settings(&PEER.replace("outdate-command", "#"));
         let mut other = facts.clone();
         other["resources"] = json!({ "is": [] });
-        let mut filed = serde_json::from_str::<Value>(&with(&facts, "Primary", "UpToDate")).unwrap();
-        filed["resources"]["is"][0]["source"] = "drbdsetup".into();
-        let mut wrong = facts.clone();
-        wrong["node"]["host"] = json!({ "is": "c" });
-        for (said, words) in [
+        let filed =
+            changed(&with(&facts, "Primary", "UpToDate"), |resource| resource["source"] = "drbdsetup".into());
+        let untold = changed(&with(&facts, "Secondary", "Outdated"), |resource| {
+            resource["volumes"][0].as_object_mut().unwrap().remove("generations");
+        });
+        let renamed =
+            changed(&with(&facts, "Secondary", "Outdated"), |resource| resource["name"] = "r1".into());
+        for (facts, words) in [
             (with(&facts, "Secondary", "UpToDate"), "Secondary with its disk UpToDate"),
             (with(&facts, "Secondary", "Consistent"), "Secondary with its disk Consistent"),
             (with(&facts, "Secondary", "Diskless"), "Secondary with its disk Diskless"),
             (with(&facts, "Unknown", "Outdated"), "b says that it is Unknown"),
-            (other.to_string(), "b does not have it up"),
-            (filed.to_string(), "out of files"),
-            (wrong.to_string(), "calls itself \"c\""),
-            (String::new(), "not the output of block-drbd facts --json"),
+            (other, "b does not have it up"),
+            (renamed, "b does not have it up"),
+            (filed, "out of files"),
+            (untold, "whether b has written without this node is not known"),
         ] {
-            node.machine.file("facts", &said);
-            let said = node.handler("fence-peer");
-            assert!(said.code == 1 && said.err.contains(words), "{words}: {said:?}");
+            asked(&node, &facts, 1, words);
         }
         node.settings(PEER);
-        node.machine.file("facts", &with(&facts, "Secondary", "UpToDate"));
-        let said = node.handler("fence-peer");
-        assert!(said.code == 1 && said.err.contains("with its disk UpToDate"), "its 0 is no fact: {said:?}");
+        let same = with(&facts, "Secondary", "UpToDate");
+        let said = asked(&node, &same, 1, "with its disk UpToDate");
+        assert!(
+            said.err.contains("ended with 0: its disk may be Outdated now"),
+            "its 0 is no fact: {said:?}"
+        );
         node.program("opt/outdate", "exit 17");
-        let said = node.handler("fence-peer");
-        assert!(said.code == 1 && said.err.contains("outdating it there ended with 17"), "{said:?}");
-        node.program("opt/ask", "echo no route >&2; exit 255");
-        let said = node.handler("fence-peer");
-        assert!(said.code == 1 && said.err.contains("no route"), "{said:?}");
-        node.program("opt/ask", "sleep 600");
-        let said = node.handler("fence-peer");
-        assert!(said.code == 1 && said.err.contains("time allowed"), "{said:?}");
+        asked(&node, &same, 1, "times and ended with 17: its disk may be Outdated now");
         let said = of(node.command("fence-peer").env_remove("DRBD_PEERS").output().unwrap());
         assert!(said.code == 1 && said.err.contains("DRBD does not say what the peer is called"), "{said:?}");
         assert_eq!(node.text("run/block-drbd/fenced/r0.json"), None);
+    });
+}
+
+/// What changes something on the peer is run only after an answer of this very call.
+#[test]
+fn a_peer_that_gives_no_answer_is_not_outdated() {
+    Node::each(|node| {
+        let facts = peer(&node);
+        node.settings(PEER);
+        let mut wrong = facts.clone();
+        wrong["node"]["host"] = json!({ "is": "c" });
+        node.machine.file("facts", &facts.to_string());
+        node.machine.file("wrong", &wrong.to_string());
+        for (script, words) in [
+            ("echo no route >&2; exit 255", "no route"),
+            ("cat ROOT/facts; exit 1", "exit status: 1"),
+            ("cat ROOT/facts; kill -9 $$", "signal: 9"),
+            ("cat ROOT/facts ROOT/facts", "not the output of block-drbd facts --json"),
+            ("exit 0", "not the output of block-drbd facts --json"),
+            ("cat ROOT/wrong", "calls itself \"c\""),
+            ("yes", "it printed more than"),
+            ("cat ROOT/facts; exec sleep 600", "time allowed"),
+            ("sleep 600", "time allowed"),
+        ] {
+            node.program("opt/ask", script);
+            let said = node.handler("fence-peer");
+            assert!(said.code == 1 && said.err.contains(words), "{script}: {said:?}");
+            assert!(said.err.contains("b did not answer"), "{script}: {said:?}");
+            assert_eq!(node.text("outdated"), None, "{script}");
+        }
+    });
+}
+
+/// Both nodes refuse the guest then, so the log must say why.
+#[test]
+fn that_the_peer_was_outdated_is_told_when_it_says_nothing_after() {
+    Node::each(|node| {
+        let facts = with(&peer(&node), "Secondary", "UpToDate");
+        node.settings(PEER);
+        for silence in ["sleep 600", "exit 255"] {
+            let _ = fs::remove_file(node.machine.path("outdated"));
+            node.program("opt/ask", &format!("[ -e ROOT/outdated ] && {silence}; cat ROOT/facts"));
+            asked(
+                &node,
+                &facts,
+                1,
+                "outdate-command was run on b and ended with 0: its disk may be Outdated now",
+            );
+            assert_eq!(node.text("outdated").unwrap(), "-x r0\n");
+        }
     });
 }
 

@@ -55,20 +55,20 @@ fn ask_until_known(
         let time_is_over = host.deadline().remaining().is_err();
         // That the time was over says less than what was said before.
         let why = if time_is_over { doubt.unwrap_or(why) } else { why };
+        // A pause that is cut short shows in the next look.
         match next {
             Next::GiveUp => return Judged::InDoubt(why),
             _ if time_is_over => return Judged::InDoubt(why),
-            Next::Ask => {}
+            Next::Outdate(command) if runs.is_empty() => runs.push(outdate(host, command, subject.resource)),
             Next::Outdate(command) => {
-                let run = outdate(host, command, subject.resource);
-                runs.push(run.map_err(|error| format!("{error:#}")));
+                let _ = host.pause(AGAIN);
+                runs.push(outdate(host, command, subject.resource));
+            }
+            Next::Ask => {
+                let _ = host.pause(AGAIN);
             }
         }
         doubt = Some(why);
-        // What the first run has done shows at once.
-        if runs[..] != [Ok(0)] {
-            let _ = host.pause(AGAIN);
-        }
     }
 }
 
@@ -96,9 +96,11 @@ fn said(host: &Host, peer: &str, how: &AskPeer, resource: &str) -> Result<Option
     }
 }
 
-fn outdate(host: &Host, command: &[String], resource: &str) -> Result<i32> {
-    let command = program::of_root(host, &[command, &[resource.to_string()]].concat())?;
-    program::exit_of(&command, &BTreeMap::new(), host.deadline())
+/// The exit code of outdate-command, or why it has none.
+fn outdate(host: &Host, command: &[String], resource: &str) -> Result<i32, String> {
+    let command = program::of_root(host, &[command, &[resource.to_string()]].concat());
+    let exit = command.and_then(|command| program::exit_of(&command, &BTreeMap::new(), host.deadline()));
+    exit.map_err(|error| format!("{error:#}"))
 }
 
 /// What a program with DRBD's exit codes answers.

@@ -8,6 +8,8 @@ use crate::facts::{FACTS_VERSION, NodeFacts, PeerAnswer, Resource};
 use crate::host::{Host, program};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// How long a peer may take to answer.
@@ -28,7 +30,11 @@ pub fn kept(host: &Host, resource: &str) -> Result<Vec<PeerAnswer>> {
     let Some(stored) = stored else { return Ok(Vec::new()) };
     let answers: Vec<PeerAnswer> = serde_json::from_str(&stored.text)
         .with_context(|| format!("{path} cannot be understood; {remedy}"))?;
-    answers.iter().try_for_each(|answer| known_version(answer.facts.version)).context(path)?;
+    let believe = |answer: &PeerAnswer| {
+        known_version(answer.facts.version)?;
+        each_once(&answer.facts)
+    };
+    answers.iter().try_for_each(believe).with_context(|| format!("{path} is not used; {remedy}"))?;
     Ok(answers)
 }
 
@@ -62,7 +68,9 @@ pub fn parse(text: &str) -> Result<NodeFacts> {
     // The version first: what another one has need not be understood.
     let Version { version } = serde_json::from_str(text).context(WRONG)?;
     known_version(version)?;
-    serde_json::from_str(text).context(WRONG)
+    let facts = serde_json::from_str(text).context(WRONG)?;
+    each_once(&facts)?;
+    Ok(facts)
 }
 
 /// What every version of the facts has.
@@ -71,11 +79,31 @@ struct Version {
     version: u32,
 }
 
+/// The versions of the facts that this program understands. Two hosts are not updated in the same
+/// moment, and until both are a frozen guest must not wait for the other version: the version before
+/// [`FACTS_VERSION`] stays in here when that is raised.
+const UNDERSTOOD: RangeInclusive<u32> = 1..=FACTS_VERSION;
+
 fn known_version(version: u32) -> Result<()> {
+    let (first, last) = (UNDERSTOOD.start(), UNDERSTOOD.end());
     ensure!(
-        version == FACTS_VERSION,
-        "facts of version {version}, this program knows version {FACTS_VERSION}"
+        UNDERSTOOD.contains(&version),
+        "facts of version {version}, this program knows versions {first} to {last}; install the same block-drbd on both hosts"
     );
+    Ok(())
+}
+
+/// Refuses facts that tell a resource or a volume twice: nothing says which of the two is true.
+fn each_once(facts: &NodeFacts) -> Result<()> {
+    let mut names = BTreeSet::new();
+    for resource in facts.resources.value().into_iter().flatten() {
+        let name = &resource.name;
+        ensure!(names.insert(name), "it tells the resource {name} twice");
+        let mut numbers = BTreeSet::new();
+        for volume in &resource.volumes {
+            ensure!(numbers.insert(volume.number), "it tells volume {} of {name} twice", volume.number);
+        }
+    }
     Ok(())
 }
 
