@@ -33,6 +33,12 @@ struct Host {
     _xenstored: Xenstored,
 }
 
+/// Copies a program. Another process does it: a child that another thread forks meanwhile would hold
+/// the copy open for writing, and then it cannot be run (ETXTBSY, execve(2)).
+fn copy(program: &str, to: &Path) {
+    assert!(Command::new("cp").arg(program).arg(to).status().unwrap().success());
+}
+
 impl Host {
     fn new() -> Host {
         let place = Place::new();
@@ -41,10 +47,10 @@ impl Host {
             .join("tests/scenarios/drbd8.4-02-connected-secondary-secondary-uptodate");
         recorded::build(&scenario, "a", root);
         recorded::build(&scenario, "b", &root.join("peer"));
-        fs::copy(env!("CARGO_BIN_EXE_block-drbd"), root.join("block-drbd")).unwrap();
+        copy(env!("CARGO_BIN_EXE_block-drbd"), &root.join("block-drbd"));
         fs::write(root.join("proc/devices"), "Block devices:\n147 drbd\n").unwrap();
         // Static, so that it runs anywhere.
-        fs::copy("/bin/busybox", root.join("busybox")).unwrap();
+        copy("/bin/busybox", &root.join("busybox"));
         fs::create_dir(root.join("dev")).unwrap();
         fs::write(root.join("dev/null"), "").unwrap();
         let _xenstored = Xenstored::start(&root.join("run/xenstored/socket"));
@@ -116,7 +122,7 @@ fn a_peer_that_cannot_be_asked_is_known_by_what_it_said_last() {
         (r#"["/block-drbd", "facts", "--json"]"#, r#"calls itself "a"; mend [peers.b] command"#),
         (
             r#"["/busybox", "sh", "-c", "/block-drbd --sysroot /peer facts --json | /busybox sed 's/\"version\": 1/\"version\": 2/'"]"#,
-            "version 2",
+            "facts of version 2, this program knows versions 1 to 1",
         ),
     ];
     for (command, words) in failing {
@@ -175,6 +181,12 @@ fn a_kept_answer_that_cannot_be_understood_is_none() {
     host.check();
     let good = host.kept().unwrap();
     fs::remove_file(host.place.path().join("etc/xen/block-drbd.toml")).unwrap();
+    let twice = |pointer: &str| {
+        let mut answers: serde_json::Value = serde_json::from_str(&good).unwrap();
+        let list = answers.pointer_mut(pointer).unwrap().as_array_mut().unwrap();
+        list.push(list[0].clone());
+        answers.to_string()
+    };
     for text in [
         "",
         "{}",
@@ -182,6 +194,9 @@ fn a_kept_answer_that_cannot_be_understood_is_none() {
         "\u{0}\u{1b}[2J",
         &good[..good.len() / 2],
         &good.replacen("\"version\":1", "\"version\":2", 1),
+        &good.replacen("\"version\":1", "\"version\":0", 1),
+        &twice("/0/facts/resources/is"),
+        &twice("/0/facts/resources/is/0/volumes"),
         &"[".repeat(1 << 16),
     ] {
         host.file(KEPT, text);
