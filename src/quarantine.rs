@@ -90,6 +90,22 @@ pub fn clear(host: &mut Host, target: &Target, reason: &str) -> Result<i32, (i32
     }
     let line = format!("resource={resource} the quarantine is cleared: {reason}");
     syslog::write(host, Level::Warning, &report::one_line(&line));
-    output::answer(&format!("{resource} is not in quarantine any more\n")).map_err(|error| (3, error))?;
+    let text = format!("{resource} is not in quarantine any more\n{}", snapshots_left(host, resource));
+    output::answer(&text).map_err(|error| (3, error))?;
     Ok(0)
+}
+
+/// A line for each snapshot that was kept as long as the quarantine. It is not removed here: it may be the
+/// only copy of what was on the disk, and only an administrator knows that nobody needs it.
+fn snapshots_left(host: &Host, resource: &str) -> String {
+    let line = |text: String| report::one_line(&text) + "\n";
+    match gather::snapshots::of(host, resource) {
+        Ok(names) => names
+            .iter()
+            .map(|name| {
+                line(format!("{name} holds what was on the disk before a resync; when nobody needs it run: lvremove {name}"))
+            })
+            .collect(),
+        Err(error) => line(format!("whether a snapshot of {resource} is left is not known: {error:#}; run: lvs")),
+    }
 }

@@ -357,13 +357,7 @@ fn a_volume_that_a_guest_uses_is_not_overwritten() {
     Node::each(|node| {
         let said = node.handler("before-resync-target");
         assert!(said.code == 1 && said.err.contains("vm5 (domain 5) uses it"), "{said:?}");
-        let minor = node.machine.device.minor;
-        let proc_drbd = |disk: &str| {
-            let states = format!("cs:WFBitMapT ro:Primary/Secondary ds:{disk}/UpToDate C r-----");
-            let text =
-                format!("version: 8.4.11 (api:1/proto:86-101)\n\n{minor}: {states}\n    ns:0 wo:f oos:0\n");
-            node.machine.file("proc/drbd", &text);
-        };
+        let proc_drbd = |disk: &str| proc_drbd(&node, disk);
         for (disk, code) in [("Outdated", 1), ("UpToDate", 1), ("Inconsistent", 0)] {
             proc_drbd(disk);
             assert_eq!(node.handler("before-resync-target").code, code, "{disk}");
@@ -388,34 +382,134 @@ fn a_volume_is_not_overwritten_when_its_number_cannot_be_found_out() {
     });
 }
 
+/// The volume is to be overwritten with the peer's data.
+fn proc_drbd(node: &Node, disk: &str) {
+    let minor = node.machine.device.minor;
+    let states = format!("cs:WFBitMapT ro:Secondary/Primary ds:{disk}/UpToDate C r-----");
+    let text = format!("version: 8.4.11 (api:1/proto:86-101)\n\n{minor}: {states}\n    ns:0 wo:f oos:0\n");
+    node.machine.file("proc/drbd", &text);
+}
+
+/// Nobody uses r0, snapshots are taken, and lvm2 writes down what it is asked for. The name of the snapshot.
+fn with_lvm(node: &Node) -> String {
+    node.machine.xenstored.remove(BACKEND);
+    node.settings("[handlers]\nsnapshot-percent = 20\n");
+    for name in ["lvcreate", "lvremove"] {
+        node.program(&format!("sbin/{name}"), &format!("echo \"{name} $*\" >> ROOT/lvm.log"));
+    }
+    format!("block-drbd-r0-{}", node.machine.device.minor)
+}
+
+/// What lvm2 has been asked for since the last time.
+fn lvm(node: &Node) -> String {
+    let log = node.text("lvm.log").unwrap_or_default();
+    node.machine.file("lvm.log", "");
+    log
+}
+
 #[test]
 fn a_snapshot_is_taken_before_and_removed_after() {
     Node::each(|node| {
-        node.machine.xenstored.remove(BACKEND);
-        node.settings("[handlers]\nsnapshot-percent = 20\n");
-        let said = node.handler("before-resync-target");
-        assert!(
-            said.code == 1 && said.err.contains("no snapshot of /dev/vg/lv was taken"),
-            "no lvm2: {said:?}"
-        );
-        node.program("sbin/lvcreate", "echo \"lvcreate $*\" >> ROOT/lvm.log");
-        node.program("sbin/lvremove", "echo \"lvremove $*\" >> ROOT/lvm.log");
+        let name = with_lvm(&node);
+        proc_drbd(&node, "Outdated");
         assert_eq!(node.handler("before-resync-target").code, 0);
-        let name = format!("block-drbd-r0-{}", node.machine.device.minor);
         let (remove, create) = (
             format!("lvremove --yes --select lv_name={name}\n"),
             format!("lvcreate --snapshot --extents 20%ORIGIN --name {name} /dev/vg/lv\n"),
         );
-        assert_eq!(node.text("lvm.log").unwrap(), format!("{remove}{create}"));
-        assert_eq!(node.handler("after-resync-target").code, 0);
-        assert_eq!(node.text("lvm.log").unwrap(), format!("{remove}{create}{remove}"));
+        assert_eq!(lvm(&node), format!("{remove}{create}"));
+        assert_eq!((node.handler("after-resync-target").code, lvm(&node)), (0, remove.clone()));
 
         node.program("sbin/lvcreate", "echo no room >&2; exit 5");
         let said = node.handler("before-resync-target");
         assert!(said.code == 1 && said.err.contains("no room"), "{said:?}");
         let said = of(node.command("before-resync-target").env_remove("DRBD_LL_DISK").output().unwrap());
         assert!(said.code == 1 && said.err.contains("DRBD does not say of which device"), "{said:?}");
+        fs::remove_file(node.machine.path("sbin/lvcreate")).unwrap();
+        let said = node.handler("before-resync-target");
+        assert!(said.code == 1 && said.err.contains("no snapshot of /dev/vg/lv was taken"), "{said:?}");
     });
+}
+
+/// A resync that is cut off leaves half of each copy on the disk; the snapshot from before is the only whole one.
+#[test]
+fn a_resync_that_begins_again_keeps_the_snapshot() {
+    Node::each(|node| {
+        let name = with_lvm(&node);
+        proc_drbd(&node, "Outdated");
+        assert_eq!(node.handler("before-resync-target").code, 0);
+        assert!(lvm(&node).contains("lvcreate"));
+        proc_drbd(&node, "Inconsistent");
+        for _ in 0..2 {
+            let said = of(node.command("before-resync-target").arg("-v").output().unwrap());
+            assert!(said.code == 0 && said.err.contains("an earlier one stays"), "{said:?}");
+            assert_eq!(lvm(&node), "");
+        }
+        assert_eq!(node.handler("after-resync-target").code, 0);
+        assert_eq!(lvm(&node), format!("lvremove --yes --select lv_name={name}\n"));
+    });
+}
+
+#[test]
+fn a_snapshot_is_not_removed_where_the_disk_is_not_known() {
+    Node::each(|node| {
+        let name = with_lvm(&node);
+        assert_eq!(node.handler("before-resync-target").code, 0);
+        assert_eq!(lvm(&node), format!("lvcreate --snapshot --extents 20%ORIGIN --name {name} /dev/vg/lv\n"));
+        // lvcreate takes no name twice: what is there stays, and is enough.
+        node.program("sbin/lvcreate", "echo already exists >&2; exit 5");
+        node.program("sbin/lvs", &format!("echo '  vg {name}'"));
+        assert_eq!(node.handler("before-resync-target").code, 0);
+        node.program("sbin/lvs", "echo '  vg other'");
+        let said = node.handler("before-resync-target");
+        assert!(said.code == 1 && said.err.contains("already exists"), "{said:?}");
+        assert!(!lvm(&node).contains("lvremove"));
+    });
+}
+
+#[test]
+fn a_snapshot_stays_as_long_as_the_quarantine() {
+    Node::each(|node| {
+        let name = with_lvm(&node);
+        proc_drbd(&node, "Outdated");
+        assert_eq!(node.handler("before-resync-target").code, 0);
+        lvm(&node);
+        assert_eq!(node.handler("split-brain").code, 0);
+        let said = of(node.command("after-resync-target").arg("-v").output().unwrap());
+        assert!(
+            said.code == 0 && said.err.contains(&format!("stays in {name} as long as the quarantine")),
+            "{said:?}"
+        );
+        assert_eq!(node.handler("before-resync-target").code, 0);
+        assert!(!lvm(&node).contains("lvremove"));
+        node.program("sbin/lvs", &format!("echo '  vg {name}'; echo '  vg root'"));
+        let cleared = node.run(&["quarantine", "clear", "r0", "--reason", "looked at"]);
+        assert!(cleared.code == 0, "{cleared:?}");
+        let line = format!(
+            "vg/{name} holds what was on the disk before a resync; when nobody needs it run: lvremove vg/{name}\n"
+        );
+        assert_eq!(cleared.out, format!("r0 is not in quarantine any more\n{line}"));
+        assert_eq!(node.handler("after-resync-target").code, 0);
+        assert_eq!(lvm(&node), format!("lvremove --yes --select lv_name={name}\n"));
+    });
+}
+
+#[test]
+fn a_long_name_of_a_resource_refuses_no_resync() {
+    let node = Node::new(&handler::binaries()[0]);
+    with_lvm(&node);
+    proc_drbd(&node, "Outdated");
+    let long = "r".repeat(127);
+    for event in ["before-resync-target", "after-resync-target"] {
+        let said = of(node.command(event).env("DRBD_RESOURCE", &long).output().unwrap());
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+    let asked = lvm(&node);
+    let (_, name) = asked.rsplit_once("lv_name=").unwrap();
+    assert!(
+        name.trim().len() <= 64 && asked.contains(&format!("--name {} /dev/vg/lv", name.trim())),
+        "{asked}"
+    );
 }
 
 #[test]

@@ -160,9 +160,9 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
                 }
             },
             Step::Snapshot { snapshots, .. } => {
-                let names: Vec<String> = snapshots.iter().map(|snapshot| snapshot.name.clone()).collect();
-                *pending =
-                    pending.take().or(snapshot::drop(host, &names).err().map(|error| format!("{error:#}")));
+                *pending = pending
+                    .take()
+                    .or(snapshot::undo(host, snapshots).err().map(|error| format!("{error:#}")));
             }
             Step::ProveFlush { .. }
             | Step::Attach { .. }

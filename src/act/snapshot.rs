@@ -1,6 +1,8 @@
 //! LVM snapshots of volumes that are about to be overwritten.
 
+use crate::gather;
 use crate::handlers::Snapshot;
+use crate::handlers::snapshot::Earlier;
 use crate::host::{Host, program};
 use anyhow::{Context, Result};
 use std::time::Duration;
@@ -18,13 +20,29 @@ pub fn take(host: &Host, snapshots: &[Snapshot], percent: u64) -> Result<()> {
     })
 }
 
-/// One that is there already is from a resync that did not end: what it holds is older than what
-/// is there now, and it goes.
 fn make(host: &Host, snapshot: &Snapshot, percent: u64) -> Result<()> {
-    run(host, &remove(&snapshot.name)).context("removing an older one")?;
+    if snapshot.earlier == Earlier::Replaced {
+        run(host, &remove(&snapshot.name)).context("removing an earlier one")?;
+    }
     let extents = format!("{percent}%ORIGIN");
     let words = [LVCREATE, "--snapshot", "--extents", &extents, "--name", &snapshot.name, &snapshot.origin];
-    run(host, &words.map(String::from))
+    match run(host, &words.map(String::from)) {
+        // lvcreate takes no name twice.
+        Err(_) if snapshot.earlier == Earlier::Stays && is_there(host, &snapshot.name) => Ok(()),
+        made => made.map(|_| ()),
+    }
+}
+
+/// Whether a snapshot of that name is known to be there.
+fn is_there(host: &Host, name: &str) -> bool {
+    gather::snapshots::all(host).is_ok_and(|volumes| volumes.iter().any(|volume| volume.name == name))
+}
+
+/// Removes those that took the place of an earlier one, which has gone before in any case.
+pub fn undo(host: &Host, snapshots: &[Snapshot]) -> Result<()> {
+    let replaced = snapshots.iter().filter(|snapshot| snapshot.earlier == Earlier::Replaced);
+    let names: Vec<String> = replaced.map(|snapshot| snapshot.name.clone()).collect();
+    drop(host, &names)
 }
 
 fn run(host: &Host, command: &[String]) -> Result<()> {

@@ -12,6 +12,7 @@ mod handler;
 mod lone;
 mod node;
 mod quarantine;
+pub mod snapshot;
 mod status;
 pub mod storage;
 mod window;

@@ -16,6 +16,7 @@ pub mod probes;
 pub mod quarantine;
 pub mod records;
 pub mod sharing;
+pub mod snapshots;
 pub mod status;
 pub mod storage;
 pub mod toolstack;

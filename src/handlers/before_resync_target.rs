@@ -6,7 +6,7 @@
 //! good data it is about to throw away it calls Outdated here (drbd_state.c, sanitize_state: C_WF_BITMAP_T).
 
 use super::drbd::{Answer, Decision, Subject, guests};
-use super::{Plan, Snapshot, Step};
+use super::{Plan, Step, snapshot};
 use crate::config::handlers::{Policy, UnderGuest};
 use crate::facts::{DiskState, Known};
 
@@ -29,7 +29,7 @@ fn obstacle(subject: &Subject, policy: &Policy) -> Option<String> {
         Known::Is(_) => Some(format!("{} uses it", users.join(", "))),
     }
     .or_else(|| {
-        let unnamed = policy.snapshot_percent > 0 && snapshots(subject).is_none();
+        let unnamed = policy.snapshot_percent > 0 && snapshot::of(subject).is_none();
         unnamed.then(|| "a snapshot is to be taken, and DRBD does not say of which device".into())
     })
 }
@@ -50,31 +50,17 @@ fn refuse(subject: &Subject, why: &str) -> Decision {
 
 fn allow(subject: &Subject, policy: &Policy) -> Decision {
     let (resource, peer, percent) = (subject.resource, subject.peer(), policy.snapshot_percent);
-    match snapshots(subject).filter(|_| percent > 0) {
-        Some(snapshots) => {
-            let names: Vec<&str> = snapshots.iter().map(|snapshot| snapshot.name.as_str()).collect();
-            let summary = format!(
-                "{resource} is overwritten with the data of {peer}; what it was is kept in {}",
-                names.join(" ")
-            );
-            Decision::goes_on(vec![Step::Snapshot { snapshots, percent }], false, summary)
-        }
-        None => {
-            Decision::goes_on(Vec::new(), false, format!("{resource} is overwritten with the data of {peer}"))
-        }
+    let overwritten = format!("{resource} is overwritten with the data of {peer}");
+    let Some(snapshots) = snapshot::of(subject).filter(|_| percent > 0) else {
+        return Decision::goes_on(Vec::new(), false, overwritten);
+    };
+    if snapshots.is_empty() {
+        let summary = format!(
+            "{overwritten}; the disk here is Inconsistent already, so no snapshot is taken, and an earlier one stays"
+        );
+        return Decision::goes_on(Vec::new(), false, summary);
     }
-}
-
-/// The snapshots of the volumes that DRBD names; `None` where a volume has no device to its minor.
-fn snapshots(subject: &Subject) -> Option<Vec<Snapshot>> {
-    let (names, disks) = (names(subject), &subject.event.disks);
-    let snapshot = |(name, origin): (String, &String)| Snapshot { name, origin: origin.clone() };
-    (!names.is_empty() && names.len() == disks.len())
-        .then(|| names.into_iter().zip(disks).map(snapshot).collect())
-}
-
-/// What the snapshots of the volumes that DRBD names are called.
-pub fn names(subject: &Subject) -> Vec<String> {
-    let name = |minor| format!("block-drbd-{}-{minor}", subject.resource);
-    subject.event.minors.iter().map(name).collect()
+    let names: Vec<&str> = snapshots.iter().map(|snapshot| snapshot.name.as_str()).collect();
+    let summary = format!("{overwritten}; what it was is kept in {}", names.join(" "));
+    Decision::goes_on(vec![Step::Snapshot { snapshots, percent }], false, summary)
 }

@@ -1,7 +1,8 @@
 //! The handlers of DRBD as decision tables: what each plans and answers.
 
-use super::Step;
 use super::drbd::{self, Answer, Subject};
+use super::snapshot::Earlier;
+use super::{Snapshot, Step};
 use crate::config::Settings;
 use crate::event::drbd::{DrbdEvent, EventName, NAMES};
 use crate::facts::{DiskState, Fenced, HandlerFacts, Known, Quarantine, User};
@@ -61,7 +62,12 @@ fn word(step: &Step) -> String {
         Step::Guests { act, domids } => format!("{act} {domids:?}"),
         Step::Quarantine { entry } => format!("quarantine {} +{}", entry.event, entry.later.len()),
         Step::Snapshot { snapshots, percent } => {
-            format!("snapshot {} of {} {percent}%", snapshots[0].name, snapshots[0].origin)
+            let word = |snapshot: &Snapshot| {
+                let stays = if snapshot.earlier == Earlier::Stays { " or an earlier one" } else { "" };
+                format!("{} of {}{stays}", snapshot.name, snapshot.origin)
+            };
+            let words: Vec<String> = snapshots.iter().map(word).collect();
+            format!("snapshot {} {percent}%", words.join(" "))
         }
         Step::DropSnapshot { names } => format!("drop {}", names.join(" ")),
         Step::AskPeers { .. } => "ask".into(),
@@ -139,11 +145,60 @@ fn what_is_overwritten() {
     assert_eq!(plans(AfterResyncTarget, &facts(nobody()), ""), "ask -> 0");
     assert_eq!(plans(AfterResyncTarget, &facts(nobody()), snapshot), "drop block-drbd-r0-3, ask -> 0");
     assert_eq!(plans(AfterResyncTarget, &set_aside(nobody()), ""), "quarantine local-io-error +1, ask -> 0");
+    assert_eq!(plans(BeforeResyncSource, &used(), snapshot), "ask -> 0");
     assert_eq!(plans(OutOfSync, &facts(nobody()), ""), "ask -> 0");
     assert_eq!(plans(OutOfSync, &set_aside(nobody()), ""), "quarantine local-io-error +1, ask -> 0");
-    for name in [BeforeResyncSource, InitialSplitBrain, Disconnected] {
+    for name in [InitialSplitBrain, Disconnected] {
         assert_eq!(plans(name, &used(), snapshot), "-> 0");
     }
+}
+
+/// Two volumes, minors 3 and 4, with these disks.
+fn plans_of_two(
+    name: EventName,
+    disks: Known<[DiskState; 2]>,
+    quarantine: Known<Option<Quarantine>>,
+) -> String {
+    let disks = match disks {
+        Known::Is(disks) => Known::Is((3..).zip(disks).collect()),
+        Known::Unknown(why) => Known::Unknown(why),
+    };
+    let facts = HandlerFacts { disks, quarantine, ..facts(nobody()) };
+    let mut event = event(name);
+    (event.minors, event.disks) = (vec![4, 3], vec!["/dev/vg/b".into(), "/dev/vg/a".into()]);
+    let subject = Subject { resource: "r0", event: &event, facts: &facts };
+    let settings = Settings::parse("/x", "[handlers]\nsnapshot-percent = 10\n").unwrap();
+    let decision = (drbd::of(name).plan)(&subject, &settings.handling(Some("r0")));
+    decision.plan.steps.iter().map(word).collect::<Vec<_>>().join(", ")
+}
+
+/// A snapshot is never replaced by a worse one.
+#[test]
+#[rustfmt::skip]
+fn what_becomes_of_an_earlier_snapshot() {
+    use DiskState::*;
+    use EventName::*;
+    let before = |disks: [DiskState; 2]| plans_of_two(BeforeResyncTarget, Known::Is(disks), Known::Is(None));
+    let (a, b) = ("block-drbd-r0-3 of /dev/vg/a", "block-drbd-r0-4 of /dev/vg/b");
+    assert_eq!(before([Outdated, Outdated]), format!("snapshot {b} {a} 10%"));
+    assert_eq!(before([UpToDate, Consistent]), format!("snapshot {b} {a} 10%"));
+    assert_eq!(before([Inconsistent, Inconsistent]), "");
+    assert_eq!(before([Inconsistent, Outdated]), format!("snapshot {b} 10%"));
+    assert_eq!(before([Outdated, Inconsistent]), format!("snapshot {a} 10%"));
+    assert_eq!(before([Outdated, Failed]), format!("snapshot {b} or an earlier one {a} 10%"));
+    let unknown = || Known::Unknown("no".into());
+    let either = format!("snapshot {b} or an earlier one {a} or an earlier one 10%");
+    assert_eq!(plans_of_two(BeforeResyncTarget, Known::Unknown("no".into()), Known::Is(None)), either);
+    let outdated = || Known::Is([Outdated, Outdated]);
+    let set_aside = || set_aside(nobody()).quarantine;
+    assert_eq!(plans_of_two(BeforeResyncTarget, outdated(), set_aside()), either);
+    assert_eq!(plans_of_two(BeforeResyncTarget, outdated(), unknown()), either);
+    assert_eq!(plans_of_two(BeforeResyncTarget, Known::Is([Inconsistent, Inconsistent]), set_aside()), "");
+
+    let after = |quarantine| plans_of_two(AfterResyncTarget, Known::Unknown("no".into()), quarantine);
+    assert_eq!(after(Known::Is(None)), "drop block-drbd-r0-4 block-drbd-r0-3, ask");
+    assert_eq!(after(set_aside()), "quarantine local-io-error +1, ask");
+    assert_eq!(after(unknown()), "ask");
 }
 
 #[test]

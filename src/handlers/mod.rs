@@ -24,6 +24,7 @@ mod quorum_lost;
 pub mod release;
 pub mod remove;
 mod set_aside;
+pub mod snapshot;
 mod split_brain;
 #[cfg(test)]
 mod tests;
@@ -146,7 +147,8 @@ pub enum Step {
         history: String,
     },
     /// Takes LVM snapshots of volumes that are about to be overwritten: all of them or none.
-    /// Undone by removing them.
+    /// Undone by removing those that took the place of an earlier one; one that may have been there
+    /// before stays.
     Snapshot {
         /// The snapshots, each with its origin.
         snapshots: Vec<Snapshot>,
@@ -202,6 +204,8 @@ pub struct Snapshot {
     pub name: String,
     /// The logical volume that it is of, below /dev.
     pub origin: String,
+    /// What becomes of an earlier one of that name.
+    pub earlier: snapshot::Earlier,
 }
 
 /// What is to be done, in this order.

@@ -87,6 +87,10 @@ pub fn lvm(machine: &Machine) {
     configured(machine);
     machine.xenstored.remove(BACKEND);
     machine.settings("[handlers]\nsnapshot-percent = 20\n");
+    // A consistent disk: an earlier snapshot is replaced.
+    let states = "cs:WFBitMapT ro:Secondary/Primary ds:Outdated/UpToDate C r-----";
+    let minor = format!("\n{}: {states}\n    ns:0 wo:f oos:0\n", machine.device.minor);
+    machine.file("proc/drbd", &format!("version: 8.4.11 (api:1/proto:86-101)\n{minor}"));
     for name in ["lvcreate", "lvremove"] {
         machine.program(&format!("sbin/{name}"), &format!("echo {name} >> ROOT/lvm.log"));
     }
