@@ -262,7 +262,7 @@ pub fn xenstore_dump(data: &[u8]) {
     facts.resource = Known::Is(resources.into_iter().next());
     facts.backend = Known::from(vbd::backend(&host, &own));
     facts.vbds = Known::from(sharing::vbds(&host));
-    let users = vbd::users(&host, Some(&own), &facts.backend, &facts.resource, &Known::Is(147), &facts.vbds);
+    let users = vbd::users(&host, Some(&own), &facts.resource, &Known::Is(147), &facts.vbds);
     facts.users = Known::from(users);
     judge(facts);
 }

@@ -388,6 +388,8 @@ fn the_last_volume_of_a_resource_releases_it() {
     machine.guest(6, 51712, "r0");
     let other = "/local/domain/0/backend/vbd/6/51712";
     machine.xenstored.set("/local/domain/6/vm", "/vm/5");
+    machine.xenstored.set("/local/domain/6/name", "vm5--incoming");
+    machine.file(&format!("proc/{}/cmdline", std::process::id()), "xl\0migrate-receive\0");
     let call = |action: &str| {
         said(machine.command(&[action]).env("XENBUS_PATH", "backend/vbd/6/51712").output().unwrap())
     };

@@ -115,7 +115,23 @@ impl Facts {
     /// (xl_vmcontrol.c, create_domain), and the process that called is the one that receives it.
     pub fn moves_in(&self) -> bool {
         let name = self.backend.value().and_then(|backend| backend.as_ref()?.guest.as_deref());
-        name.is_some_and(|name| name.ends_with(INCOMING)) && self.receiving == Known::Is(true)
+        name.is_some_and(|name| name.ends_with(INCOMING))
+            && self.receiving == Known::Is(true)
+            && self.names_are_dom0s()
+    }
+
+    /// Whether a guest of this host cannot write its own name, `vm` and `target`. Where Xen's
+    /// version is not known, it may.
+    fn names_are_dom0s(&self) -> bool {
+        self.node.xen.value().is_some_and(|version| *version >= NAMES_ARE_DOM0S)
+    }
+
+    /// Whether `user` is a device of our own guest in another domain: of its other half, while the
+    /// guest moves within this host, or of its stub domain.
+    pub fn is_of_our_guest(&self, user: &User) -> bool {
+        let Some(Some(backend)) = self.backend.value() else { return false };
+        let (own, other) = (backend.identity(), user.identity());
+        self.names_are_dom0s() && (own.is_stub_of(&other) || self.moves_in() && own.is_half_of(&other))
     }
 
     /// Whether the guest is known to end on this host: not the half of one that xl has moved to another

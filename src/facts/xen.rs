@@ -12,6 +12,8 @@ pub const MIGRATED_AWAY: &str = "--migratedaway";
 /// Our own backend directory in xenstore, as the toolstack wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Backend {
+    /// The guest.
+    pub domid: u32,
     /// `params`: what `target=` said, verbatim.
     pub params: Vec<u8>,
     /// `state` (XenbusState): 2 is InitWait, in which the toolstack expects us.
@@ -20,8 +22,58 @@ pub struct Backend {
     pub physical_device: Option<PhysicalDevice>,
     /// The guest's name, for messages (`/local/domain/D/name`).
     pub guest: Option<String>,
-    /// The guest's `vm` node, which is the same for both halves of a localhost migration.
+    /// The guest's `vm` node (`/vm/UUID`).
     pub vm: Option<String>,
+    /// The guest that this domain is the device model of (`/local/domain/D/target`).
+    pub target: Option<u32>,
+}
+
+/// The first Xen in which a guest cannot write its own `name`, `vm` and `target`: libxl gives
+/// `/local/domain/D` to dom0 (libxl_create.c, libxl__domain_make), xend gave it to the guest
+/// (XendDomainInfo.py, _createDomain).
+pub const NAMES_ARE_DOM0S: (u32, u32) = (4, 2);
+
+/// Which guest a domain is, by what the toolstack writes below `/local/domain/D`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// Its number.
+    pub domid: u32,
+    /// Its name.
+    pub name: Option<&'a str>,
+    /// Its `vm` node.
+    pub vm: Option<&'a str>,
+    /// The guest that it is the device model of.
+    pub target: Option<u32>,
+}
+
+impl Identity<'_> {
+    /// Whether the two are halves of one guest that moves within this host. Both have its `vm`
+    /// node, and xl tells them apart by the ends of their names (xl_migrate.c). Equal nodes
+    /// alone may be two guests whose configurations have one `uuid`.
+    pub fn is_half_of(&self, other: &Identity) -> bool {
+        let equal = |one: Option<&str>, other: Option<&str>| one.is_some() && one == other;
+        equal(self.vm, other.vm)
+            && self.name != other.name
+            && equal(self.name.map(whole_name), other.name.map(whole_name))
+    }
+
+    /// Whether one of the two is a stub domain, which runs the device model of the other.
+    pub fn is_stub_of(&self, other: &Identity) -> bool {
+        self.target == Some(other.domid) || other.target == Some(self.domid)
+    }
+}
+
+/// The name of a guest, of whichever half.
+fn whole_name(name: &str) -> &str {
+    name.strip_suffix(INCOMING).or_else(|| name.strip_suffix(MIGRATED_AWAY)).unwrap_or(name)
+}
+
+impl Backend {
+    /// Which guest it belongs to.
+    pub fn identity(&self) -> Identity<'_> {
+        let (name, vm) = (self.guest.as_deref(), self.vm.as_deref());
+        Identity { domid: self.domid, name, vm, target: self.target }
+    }
 }
 
 /// Major and minor as `physical-device` spells them: `%x:%x`.
@@ -74,16 +126,31 @@ pub struct User {
     pub minor: u32,
     /// The guest's name, where it has one.
     pub guest: Option<String>,
+    /// The guest's `vm` node (`/vm/UUID`).
+    pub vm: Option<String>,
+    /// The guest that this domain is the device model of.
+    pub target: Option<u32>,
     /// Whether blkback may have it open: the guest exists and the device is not closed.
     pub live: bool,
     /// Whether the toolstack is taking it away (`online` is 0).
     pub leaving: bool,
-    /// Whether it belongs to the same guest as our own device: a localhost
-    /// migration, or a stub domain and its guest.
-    pub same_guest: bool,
 }
 
 impl User {
+    /// Which guest it belongs to.
+    pub fn identity(&self) -> Identity<'_> {
+        let (name, vm) = (self.guest.as_deref(), self.vm.as_deref());
+        Identity { domid: self.domid, name, vm, target: self.target }
+    }
+
+    /// How a message calls the guest: `guest vm (domain 5)`.
+    pub fn called(&self) -> String {
+        match &self.guest {
+            Some(name) => format!("guest {name} (domain {})", self.domid),
+            None => format!("domain {}", self.domid),
+        }
+    }
+
     /// What the guest calls the device, from its number (xen-vbd-interface(7)): `xvda`, `sdb1`.
     /// A number of no kind that is known stays a number.
     pub fn vdev(&self) -> String {

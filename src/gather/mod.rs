@@ -102,7 +102,7 @@ pub fn facts_of(
 ) -> Facts {
     let major = Known::from(major(host));
     let vbds = Known::from(host.timed("sharing", || sharing::vbds(host)));
-    let users = Known::from(vbd::users(host, vbd, &backend, &resource, &major, &vbds));
+    let users = Known::from(vbd::users(host, vbd, &resource, &major, &vbds));
     let (claim, lone, window, quarantine) = match &target {
         Ok(target) => (
             Known::from(claims::read(host, &target.resource)),

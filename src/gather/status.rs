@@ -41,8 +41,7 @@ pub fn look(host: &Host) -> Result<HostStatus> {
 
 fn of_resource(host: &Host, around: &Around, name: String, resource: Option<Resource>) -> ResourceStatus {
     let known = Known::Is(resource.clone());
-    let no_backend = Known::Unknown("no backend is concerned".into());
-    let users = Known::from(vbd::users(host, None, &no_backend, &known, &around.major, &around.vbds));
+    let users = Known::from(vbd::users(host, None, &known, &around.major, &around.vbds));
     let dated = claims::dated(host, &name);
     let claimed = dated.as_ref().ok().and_then(Option::as_ref).map(|dated| dated.written);
     let claim: Record<Claim> = match host.is_whole(RECORDS) {

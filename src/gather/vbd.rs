@@ -26,19 +26,22 @@ pub fn backend(host: &Host, vbd: &VbdPath) -> Result<Option<Backend>> {
         vbd.node("physical-device"),
         of_domain("name"),
         of_domain("vm"),
+        of_domain("target"),
     ];
-    let [state, params, physical_device, guest, vm] = host
+    let [state, params, physical_device, guest, vm, target] = host
         .xenstore()?
         .read_many(&paths)?
         .try_into()
         .map_err(|_| anyhow!("xenstore answered another number of questions"))?;
     let (Some(state), Some(params)) = (lossy(state), params) else { return Ok(None) };
     Ok(Some(Backend {
+        domid: vbd.domid,
         params,
         state,
         physical_device: lossy(physical_device).and_then(|text| PhysicalDevice::parse(&text)),
         guest: lossy(guest),
         vm: lossy(vm),
+        target: lossy(target).and_then(|text| text.parse().ok()),
     }))
 }
 
@@ -50,7 +53,6 @@ fn lossy(value: Option<Vec<u8>>) -> Option<String> {
 pub fn users(
     host: &Host,
     own: Option<&VbdPath>,
-    backend: &Known<Option<Backend>>,
     resource: &Known<Option<Resource>>,
     major: &Known<u32>,
     devices: &Known<Vec<Vbd>>,
@@ -65,13 +67,12 @@ pub fn users(
         (Known::Unknown(why), _) | (_, Known::Unknown(why)) => bail!("{why}"),
     };
     let xenstore = host.xenstore()?;
-    let own_vm = backend.value().and_then(|backend| backend.as_ref()?.vm.clone());
     let has = |minor| resource.volumes.iter().any(|volume| volume.minor == minor);
     let mut users = Vec::new();
     for vbd in devices.iter().filter(|vbd| vbd.device.major == major && has(vbd.device.minor)) {
         let ours = own.is_some_and(|own| (own.domid, own.devid) == (vbd.domid, vbd.devid));
         if !ours {
-            users.extend(user(xenstore, vbd, own, own_vm.as_deref())?);
+            users.extend(user(xenstore, vbd)?);
         }
     }
     Ok(users)
@@ -82,40 +83,24 @@ pub fn users_of(host: &Host, minors: &[u32], major: u32, devices: &[Vbd]) -> Res
     let wanted = |vbd: &&Vbd| vbd.device.major == major && minors.contains(&vbd.device.minor);
     let mut users = Vec::new();
     for vbd in devices.iter().filter(wanted) {
-        users.extend(user(host.xenstore()?, vbd, None, None)?);
+        users.extend(user(host.xenstore()?, vbd)?);
     }
     Ok(users)
 }
 
-fn user(xenstore: &Xenstore, vbd: &Vbd, own: Option<&VbdPath>, own_vm: Option<&str>) -> Result<Option<User>> {
+fn user(xenstore: &Xenstore, vbd: &Vbd) -> Result<Option<User>> {
     let (domid, devid, minor) = (vbd.domid, vbd.devid, vbd.device.minor);
     let node = |name: &str| format!("{BACKENDS}/{domid}/{devid}/{name}");
     let Some(state) = text(xenstore, &node("state"))? else { return Ok(None) };
     let online = text(xenstore, &node("online"))?;
-    let guest = text(xenstore, &format!("/local/domain/{domid}/name"))?;
-    let vm = text(xenstore, &format!("/local/domain/{domid}/vm"))?;
+    let of_domain = |name: &str| text(xenstore, &format!("/local/domain/{domid}/{name}"));
+    let (guest, vm, target) = (of_domain("name")?, of_domain("vm")?, of_domain("target")?);
     let leaving = online.as_deref() == Some("0");
     // States 5 and 6 are Closing and Closed; a closed device that is still
     // online is kept open by blkback (xen-blkback/xenbus.c, XenbusStateClosed).
     let closed = leaving && state == "6";
-    let same_vm = vm.is_some() && vm.as_deref() == own_vm;
-    Ok(Some(User {
-        domid,
-        devid,
-        minor,
-        guest,
-        live: !closed,
-        leaving,
-        same_guest: same_vm || stub_domain(xenstore, domid, own)?,
-    }))
-}
-
-/// Whether one of the two domains is the other's device model: `target` in a
-/// stub domain names the guest that it serves.
-fn stub_domain(xenstore: &Xenstore, domid: u32, own: Option<&VbdPath>) -> Result<bool> {
-    let Some(own) = own else { return Ok(false) };
-    let target = |of: u32| text(xenstore, &format!("/local/domain/{of}/target"));
-    Ok(target(domid)? == Some(own.domid.to_string()) || target(own.domid)? == Some(domid.to_string()))
+    let target = target.and_then(|text| text.parse().ok());
+    Ok(Some(User { domid, devid, minor, guest, vm, target, live: !closed, leaving }))
 }
 
 pub(super) fn text(xenstore: &Xenstore, path: &str) -> Result<Option<String>> {

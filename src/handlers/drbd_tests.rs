@@ -16,7 +16,8 @@ fn event(name: EventName) -> DrbdEvent {
 }
 
 fn user(domid: u32, live: bool) -> User {
-    User { domid, devid: 51712, minor: 3, guest: Some("vm".into()), live, leaving: false, same_guest: false }
+    let guest = Some("vm".into());
+    User { domid, devid: 51712, minor: 3, guest, vm: None, target: None, live, leaving: false }
 }
 
 /// Nobody uses the resource, and nothing is recorded of it.

@@ -31,7 +31,7 @@ fn pending(facts: Facts) -> Facts {
 fn used(mut facts: Facts, live: bool) -> Facts {
     let (domid, devid, minor, guest) = (5, 51712, 3, Some("vm".into()));
     facts.users =
-        Known::Is(vec![User { domid, devid, minor, guest, live, leaving: false, same_guest: false }]);
+        Known::Is(vec![User { domid, devid, minor, guest, vm: None, target: None, live, leaving: false }]);
     facts
 }
 
@@ -159,11 +159,13 @@ fn alone(guest: &str) -> Facts {
     resource.volumes[0].generations =
         Known::Is(Generations { current_uuid: 0x50, bitmap_uuid: 0x40, disk_flags: 0 });
     let backend = Backend {
+        domid: 5,
         params: b"r0".to_vec(),
         state: "6".into(),
         physical_device: None,
         guest: Some(guest.into()),
         vm: Some("/vm/5".into()),
+        target: None,
     };
     Facts { backend: Known::Is(Some(backend)), ..facts }
 }

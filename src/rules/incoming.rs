@@ -49,7 +49,7 @@ fn out_of_sight(facts: &Facts, resource: &Resource) -> Judgement {
     let mut users = facts.users.value().into_iter().flatten();
     let lost = resource.connections.iter().find(|connection| !connection.is_connected());
     match lost {
-        Some(peer) if !users.any(|user| user.live && user.same_guest) => obstacle(resource, peer),
+        Some(peer) if !users.any(|user| user.live && facts.is_of_our_guest(user)) => obstacle(resource, peer),
         _ => Judgement::Pass,
     }
 }

@@ -1,4 +1,4 @@
-//! Another guest of this host has the volume.
+//! Another guest of this host has the volume, or the same guest by another of its disks.
 
 use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, refuse_for_now, unknown};
 use crate::facts::{Facts, Known, User};
@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     group: Group::Use,
     severity: Severity::Refuse,
     lowering: Lowering::Never,
-    reason: "two guests on one volume destroy each other's data; Xen's own check for it does nothing in Xen 4.7 to 4.16",
+    reason: "two guests on one volume, or two disks of one guest, destroy each other's data; Xen's own check for it does nothing in Xen 4.7 to 4.16",
     remedy: "shut the other guest down, or give this guest another resource",
     check: Check::Volume(check),
 };
@@ -26,19 +26,28 @@ fn check(facts: &Facts) -> Judgement {
             );
         }
     };
-    let other = |user: &&User| user.minor == volume.minor && user.live && !user.same_guest;
-    let Some(user) = users.iter().find(other) else { return Judgement::Pass };
-    let guest = match &user.guest {
-        Some(name) => format!("guest {name} (domain {})", user.domid),
-        None => format!("domain {}", user.domid),
-    };
-    let message = format!("/dev/drbd{} belongs to {guest}", volume.minor);
-    if user.leaving {
-        refuse_for_now(message, format!("wait until {guest} is gone, see: xl list"))
-    } else {
-        refuse(
-            message,
+    let other = |user: &&User| user.minor == volume.minor && user.live && !facts.is_of_our_guest(user);
+    match users.iter().find(other) {
+        Some(user) => taken(facts, user),
+        None => Judgement::Pass,
+    }
+}
+
+fn taken(facts: &Facts, user: &User) -> Judgement {
+    let (device, guest) = (format!("/dev/drbd{}", user.minor), user.called());
+    let own = facts.backend.value().and_then(|backend| Some(backend.as_ref()?.domid));
+    let (message, remedy) = match own == Some(user.domid) {
+        true => (
+            format!("{device} is the disk {} of this guest already", user.vdev()),
+            "leave one of the two disk lines out of its configuration".to_string(),
+        ),
+        false => (
+            format!("{device} belongs to {guest}"),
             format!("shut it down with: xl shutdown {}, or give this guest another resource", user.domid),
-        )
+        ),
+    };
+    match user.leaving {
+        true => refuse_for_now(message, format!("wait until {guest} is gone, see: xl list")),
+        false => refuse(message, remedy),
     }
 }

@@ -47,9 +47,10 @@ impl ResourceStatus {
             devid: 51712,
             minor: 3,
             guest: Some("vm--incoming".into()),
+            vm: Some("/vm/5".into()),
+            target: None,
             live,
             leaving: false,
-            same_guest: false,
         };
         self.users = Known::Is(vec![user]);
         self

@@ -198,11 +198,13 @@ impl Machine {
             name => suffix(name),
         };
         Backend {
+            domid: own.domid.into(),
             params: RESOURCE.into(),
             state: if own.phase == Phase::Dying { "6".into() } else { "2".into() },
             physical_device: (own.device != Device::Nothing).then_some(device),
             guest: Some(format!("guest{}{suffix}", own.vm)),
             vm: Some(format!("/vm/{}", own.vm)),
+            target: None,
         }
     }
 
@@ -223,8 +225,7 @@ impl Machine {
         facts.window = Known::Is(view.window.map(|window| recorded_window(window, self.facts.now)));
         let blind = self.mutant.is_some_and(|mutant| mutant.is_blind(view.call));
         let seen = view.users.iter().filter(|_| !blind);
-        let vm = view.backend.as_ref().map(|own| own.vm);
-        facts.users = Known::Is(seen.map(|other| user(other, minor, vm)).collect());
+        facts.users = Known::Is(seen.map(|other| user(other, minor)).collect());
         facts.lone = Known::Is(view.lone.map(|generation| Lone {
             version: 1,
             resource: RESOURCE.into(),
@@ -300,16 +301,17 @@ fn disk(disk: Disk) -> DiskState {
     }
 }
 
-fn user(domain: &Domain, minor: u32, own_vm: Option<u8>) -> User {
+fn user(domain: &Domain, minor: u32) -> User {
     let dying = domain.phase == Phase::Dying;
     User {
         domid: domain.domid.into(),
         devid: DEVID,
         minor,
         guest: Some(format!("guest{}{}", domain.vm, suffix(domain.name))),
+        vm: Some(format!("/vm/{}", domain.vm)),
+        target: None,
         live: !dying,
         leaving: dying,
-        same_guest: own_vm == Some(domain.vm),
     }
 }
 

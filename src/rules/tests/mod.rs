@@ -75,11 +75,13 @@ pub(crate) fn good() -> Facts {
         node: node("a"),
         now: 1_000_000,
         backend: Known::Is(Some(Backend {
+            domid: 5,
             params: b"r0".to_vec(),
             state: "2".into(),
             physical_device: None,
             guest: Some("vm".into()),
             vm: Some("/vm/1".into()),
+            target: None,
         })),
         target: Target::parse(b"r0"),
         resource: Known::Is(Some(healthy())),
@@ -152,10 +154,16 @@ fn user() -> User {
         devid: 51712,
         minor: 3,
         guest: Some("other".into()),
+        vm: Some("/vm/7".into()),
+        target: None,
         live: true,
         leaving: false,
-        same_guest: false,
     }
+}
+
+/// The half of our own guest that has not left yet.
+fn other_half() -> User {
+    User { guest: Some("vm".into()), vm: Some("/vm/1".into()), ..user() }
 }
 
 fn resource(facts: &mut Facts) -> &mut Resource {

@@ -121,12 +121,12 @@ fn how_to_see_that_promotion_is_risky() {
     let used = |role: Role| move |f: &mut Facts| {
         connecting(f);
         resource(f).volumes[0].role = role.clone();
-        users(User { same_guest: true, ..user() })(f);
+        users(stub_domain())(f);
     };
-    assert_eq!(after(used(Role::Primary)), "", "the guest moves within this host");
+    assert_eq!(after(used(Role::Primary)), "", "its stub domain runs already");
     assert_eq!(after(used(Role::Secondary)), "peer-unfenced~~");
-    assert_eq!(after(|f| { used(Role::Primary)(f); users(User { minor: 4, ..user() })(f) }), "peer-unfenced~~");
-    assert_eq!(after(|f| { used(Role::Primary)(f); users(User { live: false, ..user() })(f) }), "peer-unfenced~~");
+    assert_eq!(after(|f| { used(Role::Primary)(f); users(User { minor: 4, ..stub_domain() })(f) }), "peer-unfenced~~");
+    assert_eq!(after(|f| { used(Role::Primary)(f); users(User { live: false, ..stub_domain() })(f) }), "peer-unfenced~~");
 
     // no quorum; a node that has it makes certain that the others have none
     let quorum = |needed: bool, there: bool| move |f: &mut Facts| {
@@ -219,7 +219,7 @@ fn decision_tables() {
     assert_eq!(moved(connecting), "incoming peer-unfenced~~");
     assert_eq!(moved(|f| { connecting(f); fencing(Fencing::ResourceOnly)(f) }), "incoming");
     assert_eq!(moved(lost_and_outdated), "incoming", "it cannot be: the guest comes from there");
-    assert_eq!(moved(|f| { lost_and_outdated(f); users(User { same_guest: true, ..user() })(f) }), "", "it comes from here");
+    assert_eq!(moved(|f| { lost_and_outdated(f); users(other_half())(f) }), "", "it comes from here");
     assert_eq!(moved(|f| resource(f).connections[0].peer_volumes[0].disk = DiskState::Inconsistent), "incoming");
     assert_eq!(moved(|f| { second_volume(f); params("r0/0")(f); resource(f).volumes[1].disk = DiskState::Outdated }), "incoming");
     assert_eq!(moved(|f| resource(f).connections[0].protocol = Known::Is(Protocol::A)), "incoming protocol");
@@ -265,9 +265,43 @@ fn decision_tables() {
     assert_eq!(after(users(user())), "other-guest");
     assert_eq!(after(users(User { leaving: true, ..user() })), "other-guest~");
     assert_eq!(after(users(User { live: false, ..user() })), "");
-    assert_eq!(after(users(User { same_guest: true, ..user() })), "");
+    assert_eq!(after(users(other_half())), "other-guest", "a copied configuration has the uuid, too");
+    assert_eq!(after(users(User { guest: Some("vm--incoming".into()), ..other_half() })), "other-guest", "it may still be started");
+    assert_eq!(after(users(User { guest: Some("vm--migratedaway".into()), ..other_half() })), "other-guest", "it may still be resumed");
+    assert_eq!(after(users(User { leaving: true, ..other_half() })), "other-guest~", "before a reboot the disk is closed");
+    assert_eq!(after(users(stub_domain())), "", "its stub domain");
+    assert_eq!(after(|f| { users(user())(f); backend(f).target = Some(7) }), "", "the guest of this stub domain");
+    assert_eq!(after(users(User { target: Some(6), ..user() })), "other-guest", "the stub domain of another guest");
+    assert_eq!(after(users(User { domid: 5, devid: 51728, ..user() })), "other-guest", "its own second disk");
+    assert_eq!(after(users(User { domid: 5, devid: 51728, leaving: true, ..user() })), "other-guest~");
+
+    let here = |f: &mut Facts| { moves_in(f); peer(Role::Secondary)(f); resource(f).volumes[0].role = Role::Primary };
+    let half = |other: User| move |f: &mut Facts| { here(f); users(other.clone())(f) };
+    assert_eq!(after(half(other_half())), "", "the guest moves within this host");
+    assert_eq!(after(half(User { guest: Some("vm--migratedaway".into()), ..other_half() })), "");
+    assert_eq!(after(half(User { guest: Some("copy".into()), ..other_half() })), "other-guest", "another guest with the same uuid");
+    assert_eq!(after(half(User { guest: Some("vm--incoming".into()), ..other_half() })), "other-guest", "no second half of the same kind");
+    assert_eq!(after(half(User { guest: None, ..other_half() })), "other-guest");
+    assert_eq!(after(half(User { vm: None, ..other_half() })), "other-guest");
+    assert_eq!(after(half(User { vm: Some("/vm/7".into()), ..other_half() })), "other-guest", "another guest with the same name");
+    assert_eq!(after(|f| { half(other_half())(f); backend(f).vm = None }), "other-guest");
+    assert_eq!(after(|f| { half(other_half())(f); f.receiving = Known::Is(false) }), "other-guest");
+
+    // Before Xen 4.2 a guest can write all of that itself.
+    for xen in [Known::Is((4, 1)), no()] {
+        let old = |change: &dyn Fn(&mut Facts)| after(|f| { change(f); f.node.xen = xen.clone() });
+        assert_eq!(old(&|_| ()), "");
+        assert_eq!(old(&half(other_half())), "other-guest");
+        assert_eq!(old(&users(stub_domain())), "other-guest");
+        assert_eq!(old(&moves_in), "peer-primary~");
+    }
     assert_eq!(after(users(User { minor: 4, ..user() })), "");
     assert_eq!(after(|f| f.users = no()), "other-guest?");
+}
+
+/// The domain in which the device model of our own guest runs.
+fn stub_domain() -> User {
+    User { target: Some(5), ..user() }
 }
 
 fn lost_and_outdated(facts: &mut Facts) {
