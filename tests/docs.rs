@@ -87,8 +87,14 @@ fn every_command_and_option_stands_in_the_readme_and_the_manual() {
 #[test]
 fn everything_that_status_can_need_somebody_for_stands_in_the_readme() {
     let readme = document("README.md");
-    for what in [State::IncomingLeft, State::Orphan, State::ReleaseStuck, State::WindowLeft, State::BadRecord]
-    {
+    for what in [
+        State::TwoGuests,
+        State::IncomingLeft,
+        State::Orphan,
+        State::ReleaseStuck,
+        State::WindowLeft,
+        State::BadRecord,
+    ] {
         let word = serde_json::to_value(what).unwrap();
         assert!(readme.contains(&format!("| `{}` | ", word.as_str().unwrap())), "README.md has no {word}");
     }

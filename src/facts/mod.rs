@@ -120,10 +120,8 @@ impl Facts {
             && self.names_are_dom0s()
     }
 
-    /// Whether a guest of this host cannot write its own name, `vm` and `target`. Where Xen's
-    /// version is not known, it may.
     fn names_are_dom0s(&self) -> bool {
-        self.node.xen.value().is_some_and(|version| *version >= NAMES_ARE_DOM0S)
+        names_are_dom0s(&self.node.xen)
     }
 
     /// Whether `user` is a device of our own guest in another domain: of its other half, while the

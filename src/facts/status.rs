@@ -8,6 +8,8 @@ pub struct HostStatus {
     pub host: Known<String>,
     /// When it was looked at, in seconds since 1970.
     pub at: u64,
+    /// Its hypervisor: major, minor (/sys/hypervisor/version).
+    pub xen: Known<(u32, u32)>,
     /// Its resources, and those of which only a record is left.
     pub resources: Vec<ResourceStatus>,
     /// Whether the directories of the claims, the windows and the quarantine could be listed: the unit, or why not.

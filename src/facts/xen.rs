@@ -1,5 +1,6 @@
 //! What xenstore and sysfs say of Xen's backend devices.
 
+use super::Known;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -31,7 +32,13 @@ pub struct Backend {
 /// The first Xen in which a guest cannot write its own `name`, `vm` and `target`: libxl gives
 /// `/local/domain/D` to dom0 (libxl_create.c, libxl__domain_make), xend gave it to the guest
 /// (XendDomainInfo.py, _createDomain).
-pub const NAMES_ARE_DOM0S: (u32, u32) = (4, 2);
+const NAMES_ARE_DOM0S: (u32, u32) = (4, 2);
+
+/// Whether the guests of a host with this Xen cannot write their own `name`, `vm` and `target`.
+/// Where the version is not known, they may.
+pub fn names_are_dom0s(xen: &Known<(u32, u32)>) -> bool {
+    xen.value().is_some_and(|version| *version >= NAMES_ARE_DOM0S)
+}
 
 /// Which guest a domain is, by what the toolstack writes below `/local/domain/D`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

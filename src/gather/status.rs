@@ -34,6 +34,7 @@ pub fn look(host: &Host) -> Result<HostStatus> {
     Ok(HostStatus {
         host: Known::from(node::host_name(host)),
         at: host.now(),
+        xen: Known::from(node::xen_version(host)),
         resources: all.map(|(name, resource)| of_resource(host, &around, name, resource)).collect(),
         listed: recorded.map(|recorded| record(recorded.map(|_| Some(())))),
     })

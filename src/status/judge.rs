@@ -2,7 +2,9 @@
 //!
 //! Pure. A state that passes by itself within [`PATIENCE`] needs nobody before that.
 
-use crate::facts::{HostStatus, INCOMING, Incoming, Known, Record, ResourceStatus, Role, User};
+use crate::facts::{
+    HostStatus, INCOMING, Incoming, Known, Record, ResourceStatus, Role, User, names_are_dom0s,
+};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -15,6 +17,8 @@ const PATIENCE: u64 = 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
+    /// Two guests have one volume, or one guest has it by two of its disks.
+    TwoGuests,
     /// A guest that a migration brought here was left paused, with the resource Primary.
     IncomingLeft,
     /// Primary, and nobody has it: no guest, nothing in this domain, no record.
@@ -79,7 +83,7 @@ impl<'a> Judged<'a> {
             .resources
             .iter()
             .map(|resource| {
-                let (own_needs, own_unknown) = judge(resource, status.at);
+                let (own_needs, own_unknown) = judge(resource, status);
                 let state = own_needs.iter().map(|need| need.what).min();
                 let otherwise = if own_unknown.is_empty() { calm(resource) } else { State::Unknown };
                 needs.extend(own_needs);
@@ -111,13 +115,15 @@ fn urgency<'a>((state, resource): &(State, &'a ResourceStatus)) -> (State, &'a s
 }
 
 /// What a resource needs, and what could not be found out of it.
-fn judge(resource: &ResourceStatus, now: u64) -> (Vec<Need>, BTreeSet<String>) {
+fn judge(resource: &ResourceStatus, host: &HostStatus) -> (Vec<Need>, BTreeSet<String>) {
     let (mut needs, mut unknown) = (Vec::new(), BTreeSet::new());
+    let now = host.at;
     needs.extend(resource.incoming.iter().filter_map(|incoming| left_behind(resource, incoming, now)));
     // That half keeps the window, or its record.
     if needs.is_empty() {
         needs.extend(window_left(resource, now));
     }
+    needs.extend(two_guests(resource, names_are_dom0s(&host.xen)));
     needs.extend(stuck(resource, now));
     needs.extend(orphan(resource));
     needs.extend(quarantined(resource));
@@ -171,6 +177,41 @@ fn calm(resource: &ResourceStatus) -> State {
         _ if resource.volumes.iter().any(in_dom0) => State::Dom0,
         _ => State::Idle,
     }
+}
+
+/// Two devices that write to one volume. Halves of one guest do so in turn, and a stub domain does
+/// so for its guest: `names_are_dom0s` tells whether what says so can be believed.
+fn two_guests(resource: &ResourceStatus, names_are_dom0s: bool) -> Option<Need> {
+    let in_turn = |one: &User, other: &User| {
+        let (one, other) = (one.identity(), other.identity());
+        names_are_dom0s && (one.is_half_of(&other) || one.is_stub_of(&other))
+    };
+    let mut users: Vec<&User> = resource.live().filter(|user| !user.leaving).collect();
+    users.sort_by_key(|user| (user.domid, user.devid));
+    let mut pairs = users.iter().enumerate().flat_map(|(at, one)| {
+        let others = users[at + 1..].iter().filter(|other| other.minor == one.minor);
+        others.map(move |other| (*one, *other))
+    });
+    let (one, other) = pairs.find(|(one, other)| !in_turn(one, other))?;
+    let (first, second) = (one.called(), other.called());
+    Some(Need {
+        what: State::TwoGuests,
+        resource: Some(resource.name.clone()),
+        message: format!(
+            "{first} has /dev/drbd{} of {} as {}, and {second} has it as {}: both write to it",
+            one.minor,
+            resource.name,
+            one.vdev(),
+            other.vdev()
+        ),
+        remedy: match one.domid == other.domid {
+            true => format!("take one away with: xl block-detach {} {}", other.domid, other.devid),
+            false => format!(
+                "stop the guest that came last with: xl pause {}; what both have written is mixed, so look at the data before either goes on",
+                other.domid
+            ),
+        },
+    })
 }
 
 /// Primary, with no guest, nothing in this domain, and no record that says why.

@@ -56,6 +56,14 @@ impl ResourceStatus {
         self
     }
 
+    /// Another device of a guest has it, too.
+    fn and(mut self, domid: u32, devid: u32, guest: &str, vm: &str) -> Self {
+        let Known::Is(users) = &mut self.users else { panic!("no users") };
+        let (name, vm) = (Some(guest.to_string()), Some(vm.to_string()));
+        users.push(User { domid, devid, guest: name, vm, ..users[0].clone() });
+        self
+    }
+
     fn promoted(mut self, minors: &[u32], claimed: Option<u64>) -> Self {
         self.claim = Record::Is(Some(Claim { promoted: minors.to_vec(), ..Claim::new("r0") }));
         self.claimed = claimed;
@@ -119,6 +127,16 @@ fn states_and_exit_codes() {
         (idle().by_hand().used(true).arrived(Known::Is(NOW + 1)), State::IncomingLeft, 1),
         (idle().by_hand().used(true).arrived(unknown()), State::IncomingLeft, 1),
         (idle().used(true).arrived(Known::Is(0)), State::Incoming, 0),
+        // Two guests on one volume, and two halves of one.
+        (idle().by_hand().used(true).and(6, 51712, "copy", "/vm/5"), State::TwoGuests, 1),
+        (idle().by_hand().used(true).and(6, 51712, "vm", "/vm/6"), State::TwoGuests, 1),
+        (idle().by_hand().used(true).and(5, 51728, "vm--incoming", "/vm/5"), State::TwoGuests, 1),
+        (idle().by_hand().used(true).and(4, 51712, "vm", "/vm/5"), State::InUse, 0),
+        (idle().by_hand().used(true).and(4, 51712, "vm--migratedaway", "/vm/5"), State::InUse, 0),
+        (idle().by_hand().used(false).and(6, 51712, "copy", "/vm/6"), State::Orphan, 1),
+        (leaving(idle().by_hand().used(true).and(6, 51712, "copy", "/vm/6")), State::InUse, 0),
+        (other_minor(idle().by_hand().used(true).and(6, 51712, "copy", "/vm/6")), State::InUse, 0),
+        (stub(idle().by_hand().used(true).and(6, 51712, "copy", "/vm/6")), State::InUse, 0),
         (idle().window(NOW - 59), State::Idle, 0),
         (idle().window(NOW - 60), State::WindowLeft, 1),
         (idle().window(NOW + 1), State::WindowLeft, 1),
@@ -133,6 +151,34 @@ fn states_and_exit_codes() {
         let status = host(vec![resource]);
         let judged = Judged::new(&status);
         assert_eq!((judged.resources[0].0, judged.exit_code()), (state, code), "row {number}");
+    }
+}
+
+fn second(mut status: ResourceStatus, change: fn(&mut User)) -> ResourceStatus {
+    let Known::Is(users) = &mut status.users else { panic!("no users") };
+    change(&mut users[1]);
+    status
+}
+
+fn leaving(status: ResourceStatus) -> ResourceStatus {
+    second(status, |user| user.leaving = true)
+}
+
+fn other_minor(status: ResourceStatus) -> ResourceStatus {
+    second(status, |user| user.minor = 4)
+}
+
+fn stub(status: ResourceStatus) -> ResourceStatus {
+    second(status, |user| user.target = Some(5))
+}
+
+/// Before Xen 4.2 a guest names itself.
+#[test]
+fn old_guests_do_not_hide_behind_their_names() {
+    let halves = || idle().by_hand().used(true).and(4, 51712, "vm", "/vm/5");
+    for (xen, code) in [(Known::Is((4, 2)), 0), (Known::Is((4, 1)), 1), (Known::Unknown("no".into()), 1)] {
+        let status = HostStatus { xen, ..host(vec![halves()]) };
+        assert_eq!(Judged::new(&status).exit_code(), code);
     }
 }
 
@@ -161,7 +207,7 @@ fn flush(mut resource: ResourceStatus, flush: Record<crate::facts::FlushProbe>) 
 
 fn host(resources: Vec<ResourceStatus>) -> HostStatus {
     let listed = [Record::Is(None), Record::Is(None), Record::Is(None)];
-    HostStatus { host: Known::Is("a".into()), at: NOW, resources, listed }
+    HostStatus { host: Known::Is("a".into()), at: NOW, xen: Known::Is((4, 17)), resources, listed }
 }
 
 #[test]
