@@ -165,6 +165,31 @@ fn anybody_else_is_refused() {
     assert!(!window(&machine));
 }
 
+/// A running guest comes from the disk that it left, and from no other.
+#[test]
+fn a_guest_does_not_move_onto_a_disk_that_nobody_has() {
+    let machine = moving_in();
+    let refused = |what: &str| {
+        let (code, text) = machine.call("add");
+        assert_eq!(code, 1, "{what}: {text}");
+        assert!(text.contains("[incoming]") && text.contains("it comes from another disk"), "{what}: {text}");
+        assert!(machine.drbd.log().is_empty() && !two_primaries(&machine) && !window(&machine), "{what}");
+    };
+    peer(&machine, SECONDARY);
+    refused("no node has it Primary");
+    machine.volume(|volume| volume.role = PRIMARY);
+    refused("this node has it Primary, and no half of the guest is here");
+    machine.volume(|volume| volume.role = SECONDARY);
+    let other = drbd_kernel::Volume { number: 1, minor: 999, peer_role: PRIMARY, ..first_volume(&machine) };
+    machine.drbd.with(|model| model.resources[0].volumes.push(other));
+    machine.xenstored.set(&format!("{BACKEND}/params"), "r0/0");
+    refused("the peer has another volume Primary");
+}
+
+fn first_volume(machine: &Machine) -> drbd_kernel::Volume {
+    machine.drbd.with(|model| model.resources[0].volumes[0].clone())
+}
+
 #[test]
 fn a_window_whose_process_died_is_closed_by_the_next_run_of_anything() {
     let machine = moving_in();

@@ -310,7 +310,7 @@ pub struct Connection {
     pub peer: String,
     /// The state of the connection.
     pub state: ConnectionState,
-    /// The peer's role (conn_role).
+    /// The highest of the peer's roles (conn_role); each volume's is in `peer_volumes`.
     pub peer_role: Role,
     /// The protocol (NET_CONF wire_protocol).
     pub protocol: Known<Protocol>,
@@ -336,6 +336,11 @@ impl Connection {
         self.two_primaries == Known::Is(true)
     }
 
+    /// Whether the peer has the volume Primary. Its role of the resource may be that of another volume.
+    pub fn has_primary(&self, number: u32) -> bool {
+        self.peer_volume(number).is_some_and(|volume| volume.role == Role::Primary)
+    }
+
     /// The peer's half of a volume.
     pub fn peer_volume(&self, number: u32) -> Option<&PeerVolume> {
         self.peer_volumes.iter().find(|volume| volume.number == number)
@@ -347,10 +352,18 @@ impl Connection {
 pub struct PeerVolume {
     /// The volume number.
     pub number: u32,
+    /// Its role there. On 8.4 each volume has one, on 9 all have the resource's. Unknown where an
+    /// older version has told of it.
+    #[serde(default = "unknown_role")]
+    pub role: Role,
     /// What is being replicated (peer_repl_state).
     pub replication: ReplicationState,
     /// The state of the peer's disk (peer_disk_state).
     pub disk: DiskState,
+}
+
+fn unknown_role() -> Role {
+    Role::Unknown
 }
 
 /// Writes the name of the variant, or the word that was kept.

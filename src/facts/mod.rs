@@ -128,8 +128,14 @@ impl Facts {
     /// guest moves within this host, or of its stub domain.
     pub fn is_of_our_guest(&self, user: &User) -> bool {
         let Some(Some(backend)) = self.backend.value() else { return false };
-        let (own, other) = (backend.identity(), user.identity());
-        self.names_are_dom0s() && (own.is_stub_of(&other) || self.moves_in() && own.is_half_of(&other))
+        let is_stub = self.names_are_dom0s() && backend.identity().is_stub_of(&user.identity());
+        is_stub || self.is_other_half(user)
+    }
+
+    /// Whether `user` is a device of the half that our own guest leaves, as it moves within this host.
+    pub fn is_other_half(&self, user: &User) -> bool {
+        let Some(Some(backend)) = self.backend.value() else { return false };
+        self.moves_in() && backend.identity().is_half_of(&user.identity())
     }
 
     /// Whether the guest is known to end on this host: not the half of one that xl has moved to another

@@ -16,7 +16,8 @@ const RECONNECT: u64 = 15;
 pub fn open(facts: &Facts, domid: u32) -> Option<Step> {
     let resource = facts.resource.value()?.as_ref()?;
     let vm = facts.backend.value()?.as_ref()?.vm.clone()?;
-    let peer = resource.connections.iter().find(|connection| connection.peer_role == Role::Primary)?;
+    let volume = facts.volume()?;
+    let peer = resource.connections.iter().find(|connection| connection.has_primary(volume.number))?;
     // Allowed already: by the configuration, which is not ours to end, or by a window of this guest's,
     // through which it came with another disk, or went where it now comes back from.
     if peer.allows_two_primaries() && (opened_here(facts) || !facts.claims_one_primary()) {

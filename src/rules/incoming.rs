@@ -1,8 +1,8 @@
-//! A guest that moves in while the peer still has its disks: two Primaries for a moment, so
-//! everything that makes the moment harmless must hold.
+//! A guest that moves in gets the disk that it left. The peer still has it Primary then: two
+//! Primaries for a moment, so everything that makes the moment harmless must hold.
 
 use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, refuse_for_now, unknown};
-use crate::facts::{Connection, DiskState, Facts, Known, Protocol, Resource, Role};
+use crate::facts::{Connection, DiskState, Facts, Known, Protocol, Resource, Role, Volume};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -10,18 +10,34 @@ pub const RULE: Rule = Rule {
     group: Group::Replication,
     severity: Severity::Refuse,
     lowering: Lowering::Never,
-    reason: "during a live migration both nodes are Primary for a moment: without a connection, equal disks and protocol C what the source has written is not what the destination reads",
+    reason: "during a live migration both nodes are Primary for a moment: without a connection, equal disks and protocol C what the source has written is not what the destination reads; and a running guest may get no other disk than the one that it left",
     remedy: "connect the resource, let the resync finish, use protocol C, then migrate again: the guest goes on where it is",
     check: Check::Volume(check),
 };
 
 fn check(facts: &Facts) -> Judgement {
-    let Some(Some(resource)) = facts.resource.value() else { return Judgement::Pass };
+    let (Some(Some(resource)), Some(volume)) = (facts.resource.value(), facts.volume()) else {
+        return Judgement::Pass;
+    };
     if !facts.moves_in() {
         return Judgement::Pass;
     }
-    let peer = resource.connections.iter().find(|connection| connection.peer_role == Role::Primary);
-    let Some(peer) = peer else { return out_of_sight(facts, resource) };
+    let source = resource.connections.iter().find(|connection| connection.has_primary(volume.number));
+    match source {
+        Some(peer) => from_peer(facts, resource, peer),
+        None if is_here(facts, volume) => Judgement::Pass,
+        None => from_nowhere(facts, resource, volume),
+    }
+}
+
+/// Whether the guest moves within this host, and its other half has the volume.
+fn is_here(facts: &Facts, volume: &Volume) -> bool {
+    let mut users = facts.users.value().into_iter().flatten();
+    volume.role == Role::Primary
+        && users.any(|user| user.live && user.minor == volume.minor && facts.is_other_half(user))
+}
+
+fn from_peer(facts: &Facts, resource: &Resource, peer: &Connection) -> Judgement {
     let vm = facts.backend.value().and_then(|backend| backend.as_ref()?.vm.as_ref());
     let name = &resource.name;
     match (vm, &facts.window) {
@@ -43,15 +59,24 @@ fn check(facts: &Facts) -> Judgement {
     }
 }
 
-/// The node that the guest comes from has its disks, unless that is this one: where a peer cannot be
-/// seen it is the one, and what it has written since is not here.
-fn out_of_sight(facts: &Facts, resource: &Resource) -> Judgement {
-    let mut users = facts.users.value().into_iter().flatten();
-    let lost = resource.connections.iter().find(|connection| !connection.is_connected());
-    match lost {
-        Some(peer) if !users.any(|user| user.live && facts.is_of_our_guest(user)) => obstacle(resource, peer),
-        _ => Judgement::Pass,
+/// A guest that moves runs on its disk until it has arrived: xl keeps the disk Primary at the
+/// source meanwhile. Where no node has this volume Primary, the guest has left another disk, and
+/// would write over this one what its kernel knows of that one.
+fn from_nowhere(facts: &Facts, resource: &Resource, volume: &Volume) -> Judgement {
+    // Where the peer cannot be seen it may be the source, and what it has written since is not here.
+    if let Some(lost) = resource.connections.iter().find(|connection| !connection.is_connected()) {
+        return obstacle(resource, lost);
     }
+    let guest = facts.backend.value().and_then(|backend| backend.as_ref()?.guest.as_deref());
+    refuse(
+        format!(
+            "guest {} moves in, but no node has volume {} of {} Primary for it: it comes from another disk",
+            guest.unwrap_or("without a name"),
+            volume.number,
+            resource.name
+        ),
+        "compare its disk lines on both hosts (xl migrate -C changes them), then migrate again: the guest goes on where it is".into(),
+    )
 }
 
 /// What stands against two Primaries of a resource for the moment of a migration.

@@ -284,6 +284,7 @@ fn show(resource: &mut Resource, view: &View) {
         *protocol = Known::Unknown("it is not connected".into());
         *two_primaries = Known::Unknown("it is not connected".into());
     }
+    peer_volumes[0].role = peer_role.clone();
     peer_volumes[0].disk = disk(view.peer_disk);
     peer_volumes[0].replication = match (view.link, view.disk, view.peer_disk) {
         (Link::Connected, Disk::Inconsistent, _) => ReplicationState::SyncTarget,

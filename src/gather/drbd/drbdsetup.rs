@@ -266,21 +266,24 @@ fn disk_options(volume: &ShowVolume) -> Result<DiskOptions> {
 
 fn connection(peer: &Peer, net: &Shown<Options>) -> Result<Connection> {
     let integrity = |net: &Options| Ok(text(net, "data-integrity-alg")?.filter(|name| !name.is_empty()));
+    let role: Role = word(&peer.peer_role)?;
+    let peer_volumes = peer.peer_devices.iter().map(|device| peer_volume(device, &role));
     Ok(Connection {
         peer: peer.name.0.clone(),
         state: word(&peer.connection_state)?,
-        peer_role: word(&peer.peer_role)?,
+        peer_role: role.clone(),
         protocol: read(net, |net| choice(net, "protocol", Protocol::C)),
         two_primaries: read(net, |net| flag(net, "allow-two-primaries", false)),
         data_integrity: read(net, integrity),
         fencing: read(net, |net| choice(net, "fencing", Fencing::DontCare)),
-        peer_volumes: peer.peer_devices.iter().map(peer_volume).collect::<Result<_>>()?,
+        peer_volumes: peer_volumes.collect::<Result<_>>()?,
     })
 }
 
-fn peer_volume(device: &PeerDevice) -> Result<PeerVolume> {
+fn peer_volume(device: &PeerDevice, role: &Role) -> Result<PeerVolume> {
     Ok(PeerVolume {
         number: device.volume,
+        role: role.clone(),
         replication: word(&device.replication_state)?,
         disk: word(&device.peer_disk_state)?,
     })

@@ -54,8 +54,12 @@ fn two_volumes_as_netlink_would_give_them() {
         quorum: Known::Is(true),
         generations: Known::Unknown("drbdsetup status does not tell them".into()),
     };
-    let peer_volume =
-        |number| PeerVolume { number, replication: ReplicationState::Established, disk: DiskState::UpToDate };
+    let peer_volume = |number| PeerVolume {
+        number,
+        role: Role::Secondary,
+        replication: ReplicationState::Established,
+        disk: DiskState::UpToDate,
+    };
     let expected = Resource {
         name: "drbdvm".into(),
         source: Source::Drbdsetup,

@@ -306,7 +306,12 @@ fn fencing<'a>(volumes: impl Iterator<Item = (&'a States, &'a Looked<'a>)>) -> K
 }
 
 fn peer_volume(number: u32, states: &States) -> PeerVolume {
-    PeerVolume { number, replication: states.conn.replication(), disk: states.peer_disk.clone() }
+    PeerVolume {
+        number,
+        role: states.peer_role.clone(),
+        replication: states.conn.replication(),
+        disk: states.peer_disk.clone(),
+    }
 }
 
 #[cfg(test)]

@@ -130,8 +130,12 @@ fn a_resource_as_netlink_would_give_it() {
     let mut second = volume(1, 4, "/dev/vdb", "/dev/vdc");
     (second.disk, second.backing_device, second.meta_device) = (DiskState::Diskless, None, None);
     second.options = Known::Unknown("no disk is attached".into());
-    let peer_volume =
-        |number| PeerVolume { number, replication: ReplicationState::Established, disk: DiskState::UpToDate };
+    let peer_volume = |number| PeerVolume {
+        number,
+        role: Role::Secondary,
+        replication: ReplicationState::Established,
+        disk: DiskState::UpToDate,
+    };
     let expected = Resource {
         name: "drbdvm".into(),
         source: Source::ProcAndConf,

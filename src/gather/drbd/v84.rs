@@ -206,6 +206,7 @@ fn connection(own: &[&Status]) -> Option<Connection> {
 fn peer_volume(volume: &VolumeStatus) -> PeerVolume {
     PeerVolume {
         number: volume.number,
+        role: volume.states.peer_role.clone(),
         replication: state84::replication(volume.states.conn),
         disk: volume.states.peer_disk.clone(),
     }

@@ -35,6 +35,7 @@ fn a_connected_primary() {
         fencing: Known::Is(Fencing::DontCare),
         peer_volumes: vec![PeerVolume {
             number: 0,
+            role: Role::Secondary,
             replication: ReplicationState::Established,
             disk: DiskState::UpToDate,
         }],

@@ -45,6 +45,7 @@ pub(crate) fn healthy() -> Resource {
         fencing: Known::Is(Fencing::DontCare),
         peer_volumes: vec![PeerVolume {
             number: 0,
+            role: Role::Secondary,
             replication: ReplicationState::Established,
             disk: DiskState::UpToDate,
         }],
@@ -191,8 +192,13 @@ fn disk(state: DiskState) -> impl Fn(&mut Facts) {
     move |facts| resource(facts).volumes[0].disk = state.clone()
 }
 
+/// The role of every volume on the peer.
 fn peer(role: Role) -> impl Fn(&mut Facts) {
-    move |facts| resource(facts).connections[0].peer_role = role.clone()
+    move |facts| {
+        let connection = &mut resource(facts).connections[0];
+        connection.peer_role = role.clone();
+        connection.peer_volumes.iter_mut().for_each(|volume| volume.role = role.clone());
+    }
 }
 
 /// A guest that moves in from a peer that is Primary.
@@ -237,6 +243,8 @@ fn second_volume(facts: &mut Facts) {
         volumes.push(Volume { number: 1, minor: 4, ..volumes[0].clone() });
     };
     add(&mut resource(facts).volumes);
+    let peers = &mut resource(facts).connections[0].peer_volumes;
+    peers.push(PeerVolume { number: 1, ..peers[0].clone() });
     add(&mut peer_resource(facts).volumes);
     let drbd = facts.devices["drbd3"].clone();
     facts.devices.insert("drbd4".into(), drbd.clone());

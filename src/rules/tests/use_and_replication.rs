@@ -8,8 +8,9 @@ fn lost(state: ConnectionState, peer_disk: DiskState) -> impl Fn(&mut Facts) {
         let connection = &mut resource(facts).connections[0];
         connection.state = state.clone();
         connection.peer_role = Role::Unknown;
-        let peer = PeerVolume { number: 0, replication: ReplicationState::Off, disk: peer_disk.clone() };
-        connection.peer_volumes = vec![peer];
+        let replication = ReplicationState::Off;
+        connection.peer_volumes =
+            vec![PeerVolume { number: 0, role: Role::Unknown, replication, disk: peer_disk.clone() }];
     }
 }
 
@@ -156,6 +157,7 @@ fn each_volume_has_a_peer_of_its_own() {
             connecting(facts);
             let volume = |number, disk: &DiskState| PeerVolume {
                 number,
+                role: Role::Unknown,
                 replication: ReplicationState::Off,
                 disk: disk.clone(),
             };
@@ -219,12 +221,31 @@ fn decision_tables() {
     assert_eq!(moved(connecting), "incoming peer-unfenced~~");
     assert_eq!(moved(|f| { connecting(f); fencing(Fencing::ResourceOnly)(f) }), "incoming");
     assert_eq!(moved(lost_and_outdated), "incoming", "it cannot be: the guest comes from there");
-    assert_eq!(moved(|f| { lost_and_outdated(f); users(other_half())(f) }), "", "it comes from here");
+    assert_eq!(moved(|f| { lost_and_outdated(f); resource(f).volumes[0].role = Role::Primary; users(other_half())(f) }), "", "it comes from here");
     assert_eq!(moved(|f| resource(f).connections[0].peer_volumes[0].disk = DiskState::Inconsistent), "incoming");
     assert_eq!(moved(|f| { second_volume(f); params("r0/0")(f); resource(f).volumes[1].disk = DiskState::Outdated }), "incoming");
     assert_eq!(moved(|f| resource(f).connections[0].protocol = Known::Is(Protocol::A)), "incoming protocol");
     assert_eq!(moved(|f| resource(f).connections[0].protocol = no()), "incoming? protocol?");
-    assert_eq!(after(|f| { moves_in(f); peer(Role::Secondary)(f) }), "", "it has been let go there");
+    assert_eq!(moved(|f| peer(Role::Secondary)(f)), "incoming", "nobody has the disk that it left");
+    assert_eq!(moved(|f| peer(Role::Unknown)(f)), "incoming");
+    assert_eq!(moved(|f| resource(f).connections.clear()), "incoming");
+    assert_eq!(moved(|f| resource(f).connections[0].peer_volumes.clear()), "incoming");
+    let in_use = |role: Role, other: User| after(|f| { moves_in(f); peer(Role::Secondary)(f); resource(f).volumes[0].role = role.clone(); users(other.clone())(f) });
+    assert_eq!(in_use(Role::Primary, other_half()), "");
+    assert_eq!(in_use(Role::Secondary, other_half()), "incoming");
+    assert_eq!(in_use(Role::Primary, User { live: false, ..other_half() }), "incoming");
+    assert_eq!(in_use(Role::Primary, stub_domain()), "incoming", "its stub domain alone does not bring it");
+    assert_eq!(in_use(Role::Primary, user()), "incoming other-guest");
+    let volumes = |first: Role, second: Role| move |f: &mut Facts| {
+        second_volume(f);
+        params("r0/0")(f);
+        moves_in(f);
+        let peers = &mut resource(f).connections[0].peer_volumes;
+        (peers[0].role, peers[1].role) = (first.clone(), second.clone());
+    };
+    assert_eq!(after(volumes(Role::Primary, Role::Primary)), "");
+    assert_eq!(after(volumes(Role::Primary, Role::Secondary)), "");
+    assert_eq!(after(volumes(Role::Secondary, Role::Primary)), "incoming", "another volume is in use there");
 
     assert_eq!(after(two), "warn:two-primaries");
     assert_eq!(after(|f| { two(f); peer(Role::Primary)(f) }), "peer-primary~ warn:two-primaries");
@@ -275,16 +296,20 @@ fn decision_tables() {
     assert_eq!(after(users(User { domid: 5, devid: 51728, ..user() })), "other-guest", "its own second disk");
     assert_eq!(after(users(User { domid: 5, devid: 51728, leaving: true, ..user() })), "other-guest~");
 
-    let here = |f: &mut Facts| { moves_in(f); peer(Role::Secondary)(f); resource(f).volumes[0].role = Role::Primary };
-    let half = |other: User| move |f: &mut Facts| { here(f); users(other.clone())(f) };
+    let half = |other: User| move |f: &mut Facts| {
+        moves_in(f);
+        peer(Role::Secondary)(f);
+        resource(f).volumes[0].role = Role::Primary;
+        users(other.clone())(f)
+    };
     assert_eq!(after(half(other_half())), "", "the guest moves within this host");
     assert_eq!(after(half(User { guest: Some("vm--migratedaway".into()), ..other_half() })), "");
-    assert_eq!(after(half(User { guest: Some("copy".into()), ..other_half() })), "other-guest", "another guest with the same uuid");
-    assert_eq!(after(half(User { guest: Some("vm--incoming".into()), ..other_half() })), "other-guest", "no second half of the same kind");
-    assert_eq!(after(half(User { guest: None, ..other_half() })), "other-guest");
-    assert_eq!(after(half(User { vm: None, ..other_half() })), "other-guest");
-    assert_eq!(after(half(User { vm: Some("/vm/7".into()), ..other_half() })), "other-guest", "another guest with the same name");
-    assert_eq!(after(|f| { half(other_half())(f); backend(f).vm = None }), "other-guest");
+    assert_eq!(after(half(User { guest: Some("copy".into()), ..other_half() })), "incoming other-guest", "another guest with the same uuid");
+    assert_eq!(after(half(User { guest: Some("vm--incoming".into()), ..other_half() })), "incoming other-guest", "no second half of the same kind");
+    assert_eq!(after(half(User { guest: None, ..other_half() })), "incoming other-guest");
+    assert_eq!(after(half(User { vm: None, ..other_half() })), "incoming other-guest");
+    assert_eq!(after(half(User { vm: Some("/vm/7".into()), ..other_half() })), "incoming other-guest", "another guest with the same name");
+    assert_eq!(after(|f| { half(other_half())(f); backend(f).vm = None }), "incoming other-guest");
     assert_eq!(after(|f| { half(other_half())(f); f.receiving = Known::Is(false) }), "other-guest");
 
     // Before Xen 4.2 a guest can write all of that itself.
