@@ -47,8 +47,14 @@ pub fn run(host: &mut Host, request: &Request, settings: &Settings) -> Result<i3
     resources.iter().try_for_each(leaves).map_err(|error| (1, error))?;
     arrives(host, &resources, request, settings).map_err(|error| (1, error))?;
     let names: Vec<&str> = resources.iter().map(|resource| resource.name.as_str()).collect();
-    output::say(&format!("{} moves to {} with {}", domain.name, request.to, names.join(", ")));
-    let moved = program::run_for_the_user(&xl(request, &domain)).map_err(|error| (3, error))?;
+    output::say(&report::one_line(&format!(
+        "{} moves to {} with {}",
+        domain.name,
+        request.to,
+        names.join(", ")
+    )));
+    let xl = program::of_root(host, &xl(request, &domain, settings)).map_err(|error| (3, error))?;
+    let moved = program::run_for_the_user(&xl).map_err(|error| (3, error))?;
     host.set_deadline(Deadline::after(CLOSING).despite_signals());
     for resource in &resources {
         over(host, resource, moved, settings).map_err(|error| (4, error))?;
@@ -150,12 +156,14 @@ fn durable(host: &Host, resource: &Resource, answer: PeerAnswer, settings: &Sett
     Ok(())
 }
 
-fn xl(request: &Request, domain: &Domain) -> Vec<String> {
-    let mut words = vec!["xl".to_string(), "migrate".into()];
+/// The guest goes by its number: xl takes a name that begins with `-` for an option, and a name of
+/// digits for the number of another guest.
+fn xl(request: &Request, domain: &Domain, settings: &Settings) -> Vec<String> {
+    let mut words = vec![settings.xl().to_string(), "migrate".into()];
     if let Some(ssh) = &request.ssh {
         words.extend(["-s".to_string(), ssh.clone()]);
     }
-    words.extend([domain.name.clone(), request.to.clone()]);
+    words.extend([domain.domid.to_string(), request.to.clone()]);
     words
 }
 
@@ -169,7 +177,8 @@ fn tell(
     if moved {
         let line =
             format!("{} runs on {}, and {} is Secondary here", domain.name, request.to, names.join(", "));
-        return output::answer(&format!("{line}\n")).map(|()| 0).map_err(|error| (3, error));
+        let line = report::one_line(&line) + "\n";
+        return output::answer(&line).map(|()| 0).map_err(|error| (3, error));
     }
     let remedy = "see what xl has said above, and: xl list, here and there";
     Err((

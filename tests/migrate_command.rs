@@ -20,14 +20,13 @@ fn running(xl: &str) -> Machine {
     assert_eq!(machine.call("add"), (0, String::new()));
     machine.xenstored.set(&format!("{BACKEND}/dev"), "xvda");
     let xl = xl.replace("BLOCK-DRBD", env!("CARGO_BIN_EXE_block-drbd"));
-    machine.program("bin/xl", &format!("echo \"xl: $*\"\n{xl}"));
+    machine.program("usr/sbin/xl", &format!("echo \"xl: $*\"\n{xl}"));
     machine
 }
 
 fn migrate(machine: &Machine, arguments: &[&str]) -> (i32, String) {
     let mut command = machine.command(&[&["migrate"], arguments].concat());
-    let path = format!("{}:/usr/bin:/bin", machine.path("bin").display());
-    said(command.env("PATH", path).output().unwrap())
+    said(command.env("PATH", "/usr/bin:/bin").output().unwrap())
 }
 
 /// What libxl does when the guest runs on the other host.
@@ -38,13 +37,13 @@ fn a_guest_moves_by_xl() {
     let machine = running(REMOVE);
     let (code, text) = migrate(&machine, &["vm5", "b"]);
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("xl: migrate vm5 b\n"), "{text}");
+    assert!(text.contains("xl: migrate 5 b\n"), "{text}");
     assert!(text.contains("b is not asked beforehand: the settings have no [peers.b]"), "{text}");
     assert!(text.contains("vm5 runs on b, and r0 is Secondary here"), "{text}");
     let machine = running(REMOVE);
     let (code, text) = migrate(&machine, &["5", "b", "-s", "ssh -i key"]);
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("xl: migrate -s ssh -i key vm5 b\n"), "{text}");
+    assert!(text.contains("xl: migrate -s ssh -i key 5 b\n"), "{text}");
 }
 
 #[test]
@@ -53,9 +52,55 @@ fn xl_that_fails_is_told() {
     let (code, text) = migrate(&machine, &["vm5", "b"]);
     assert_eq!(code, 4, "{text}");
     assert!(text.contains("vm5 did not move to b"), "{text}");
-    fs::remove_file(machine.path("bin/xl")).unwrap();
+    fs::remove_file(machine.path("usr/sbin/xl")).unwrap();
     let (code, text) = migrate(&machine, &["vm5", "b"]);
-    assert!(code == 3 && text.contains("starting xl"), "{text}");
+    assert!(code == 3 && text.contains("starting /"), "{text}");
+}
+
+/// xl gets the number, whatever the guest is called, and the terminal gets printable letters.
+#[test]
+fn a_name_chooses_neither_the_guest_nor_an_option_nor_what_the_terminal_does() {
+    for name in ["7", "-Cx", "a b", "\u{1b}]0;x\u{7}\u{202e}\u{200b}\u{9b}31m", "two\nlines\r"] {
+        for (xl, code) in [(REMOVE, 0), ("exit 3", 4)] {
+            let machine = running(xl);
+            machine.guest(7, 51712, "other");
+            machine.xenstored.set("/local/domain/5/name", name);
+            let (found, text) = migrate(&machine, &["5", "b"]);
+            assert_eq!(found, code, "{name:?}: {text}");
+            assert!(text.contains("xl: migrate 5 b\n"), "{name:?}: {text}");
+            let printable = |letter: char| letter == '\n' || (' '..='~').contains(&letter);
+            assert!(text.chars().all(printable), "{name:?}: {text:?}");
+            assert_eq!(text.lines().count(), 4, "{name:?}: one line each for us, xl, us: {text:?}");
+        }
+    }
+}
+
+/// As with xl itself.
+#[test]
+fn a_word_of_digits_is_a_number_and_never_a_name() {
+    let machine = running(REMOVE);
+    machine.xenstored.set("/local/domain/5/name", "7");
+    let (code, text) = migrate(&machine, &["7", "b"]);
+    assert!(code == 3 && text.contains("there is no guest 7 on this host"), "{text}");
+    machine.guest(7, 51712, "other");
+    let (code, text) = migrate(&machine, &["7", "b"]);
+    assert!(code == 1 && text.contains("vm7 has the disk"), "{text}");
+    machine.xenstored.set("/local/domain/7/name", "vm");
+    machine.xenstored.set("/local/domain/5/name", "vm");
+    let (code, text) = migrate(&machine, &["vm", "b"]);
+    assert!(code == 3 && text.contains("domains 5 and 7 are both called vm; name the one"), "{text}");
+}
+
+#[test]
+fn xl_is_the_one_that_is_set() {
+    let machine = running("exit 3");
+    machine.program(
+        "opt/xl",
+        &format!("echo \"other: $*\"\n{}", REMOVE.replace("BLOCK-DRBD", env!("CARGO_BIN_EXE_block-drbd"))),
+    );
+    machine.settings("xl = \"/opt/xl\"\n");
+    let (code, text) = migrate(&machine, &["vm5", "b"]);
+    assert!(code == 0 && text.contains("other: migrate 5 b\n"), "{text}");
 }
 
 /// What the migration has left open is closed afterwards.

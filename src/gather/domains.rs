@@ -4,7 +4,7 @@ use super::sharing::numbers;
 use super::vbd::{BACKENDS, text};
 use crate::facts::PhysicalDevice;
 use crate::host::Host;
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 /// A guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,16 +28,25 @@ pub struct Disk {
     pub params: String,
 }
 
-/// The guest with that name or number.
+/// The guest with that name or number. As for xl, a word of digits is a number and never a name
+/// (libxl_utils.c, libxl_domain_qualifier_to_domid): a guest that is called 7 is found by its own number.
 pub fn find(host: &Host, word: &str) -> Result<Option<Domain>> {
     let xenstore = host.xenstore()?;
+    let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
+    let mut found = None;
     for domid in numbers(xenstore.directory("/local/domain")?) {
         let Some(name) = text(xenstore, &format!("/local/domain/{domid}/name"))? else { continue };
-        if name == word || word.parse() == Ok(domid) {
-            return Ok(Some(Domain { domid, name, disks: disks(host, domid)? }));
+        let is_meant = if is_number { word.parse() == Ok(domid) } else { name == word };
+        if !is_meant {
+            continue;
         }
+        if let Some((other, _)) = found {
+            bail!("domains {other} and {domid} are both called {word}; name the one you mean by its number");
+        }
+        found = Some((domid, name));
     }
-    Ok(None)
+    let with_disks = |(domid, name)| Ok(Domain { domid, name, disks: disks(host, domid)? });
+    found.map(with_disks).transpose()
 }
 
 fn disks(host: &Host, domid: u32) -> Result<Vec<Disk>> {
