@@ -10,7 +10,7 @@ const MODULE: &str = "/sys/module/drbd";
 /// Reads all of it.
 pub fn node(host: &Host) -> Node {
     let text = |path: &str| Known::from(host.read_text(path));
-    let helper = parameter(host, "usermode_helper");
+    let helper = host.read_parameter(&format!("{MODULE}/parameters/usermode_helper"));
     Node {
         host: Known::from(host_name(host)),
         boot_id: text("/proc/sys/kernel/random/boot_id"),

@@ -157,6 +157,17 @@ impl Host {
         }
     }
 
+    /// The value of a kernel parameter that is a text, white space included: without the one line end
+    /// that the kernel adds when it is read (kernel/params.c, param_get_string).
+    pub fn read_parameter(&self, path: &str) -> Result<String> {
+        let bytes = file::read(&self.inside(path)?).with_context(|| format!("reading {path}"))?;
+        let mut text = String::from_utf8(bytes).map_err(|error| not_text(path, &error))?;
+        if text.ends_with('\n') {
+            text.pop();
+        }
+        Ok(text)
+    }
+
     /// `path` on this machine, with no link that leads out of a directory that stands for another.
     fn inside(&self, path: &str) -> Result<PathBuf> {
         match self.root == Path::new("/") {

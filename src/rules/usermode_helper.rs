@@ -11,7 +11,7 @@ pub const RULE: Rule = Rule {
     severity: Severity::Refuse,
     lowering: Lowering::Anywhere,
     reason: "DRBD calls drbdadm, which finds the handler in drbd.conf; a helper that cannot be run counts as a handler that does nothing, and with fencing resource-and-stonith the guest freezes when the peer is lost; where fencing is in force, DRBD 9 takes the word disabled for a peer that was fenced and promotes a disk that may be outdated; without fencing, and for another program than drbdadm, it warns",
-    remedy: "put \"options drbd usermode_helper=/sbin/drbdadm\" into /etc/modprobe.d/drbd.conf and run: echo /sbin/drbdadm > /sys/module/drbd/parameters/usermode_helper",
+    remedy: "put \"options drbd usermode_helper=/sbin/drbdadm\" into /etc/modprobe.d/drbd.conf and run: printf %s /sbin/drbdadm > /sys/module/drbd/parameters/usermode_helper",
     check: Check::Side(check),
 };
 
@@ -31,6 +31,14 @@ fn check(side: &Side) -> Judgement {
 fn judge(side: &Side, helper: &str) -> Judgement {
     let (name, remedy) = (side.name, format!("on {} {}", side.name, RULE.remedy));
     let freezes = side.fencing() == Some(&Fencing::ResourceAndStonith);
+    // The kernel keeps what was written as it is, with the line end of an echo (kernel/params.c,
+    // param_set_copystring), and starts the program of exactly that name.
+    if helper.trim() != helper {
+        let message = format!(
+            "DRBD on {name} is to run {helper:?} for its handlers; the white space in it belongs to the name, no such program exists, and every handler fails"
+        );
+        return refuse(message, remedy).at_most(gravest(side, freezes));
+    }
     // Not known to be older: the graver meaning.
     let is_9 = side.drbd().is_none_or(|drbd| drbd >= [9, 0, 0]);
     if helper == "disabled" && is_9 {

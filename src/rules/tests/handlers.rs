@@ -198,6 +198,13 @@ fn what_the_module_runs() {
         assert_eq!(only(|f| { fences(f); helper("/sbin/drbdadm", kind)(f) }), "warn:usermode-helper", "{kind:?}");
         assert_eq!(stonith(|f| { fences(f); helper("/sbin/drbdadm", kind)(f) }), "usermode-helper", "{kind:?}");
     }
+    for value in ["/sbin/drbdadm\n", "/sbin/drbdadm ", "\t/sbin/drbdadm", "\n", "disabled\n"] {
+        for kind in [Missing, Executable] {
+            assert_eq!(after(helper(value, kind)), "warn:usermode-helper", "{value:?}");
+            assert_eq!(only(|f| { fences(f); helper(value, kind)(f) }), "warn:usermode-helper", "{value:?}");
+            assert_eq!(stonith(|f| { fences(f); helper(value, kind)(f) }), "usermode-helper", "{value:?}");
+        }
+    }
     let disabled = |version| move |f: &mut Facts| { fences(f); drbd(version)(f); helper("disabled", Missing)(f) };
     assert_eq!(after(disabled("9.2.19")), "warn:usermode-helper");
     assert_eq!(only(disabled("9.2.19")), "usermode-helper", "it counts as fenced");
