@@ -118,9 +118,9 @@ fn call(host: &mut Host, action: Action, cli: &Cli) -> Result<i32, (i32, anyhow:
     Ok(hotplug::run(host, &event, settings, cli.verbose))
 }
 
-/// The settings; without a file, and without one being asked for, the defaults.
+/// The settings, believed only from root; without a file, and without one being asked for, the defaults.
 fn settings(host: &Host, path: &str) -> Result<Settings> {
-    match host.read_optional(&host.given_path(path)?)? {
+    match host.read_believed(&host.given_path(path)?)? {
         Some(text) => Settings::parse(path, &text),
         None if path == config::PATH => Ok(Settings::default()),
         None => bail!("{path} does not exist"),

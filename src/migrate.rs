@@ -53,7 +53,7 @@ pub fn run(host: &mut Host, request: &Request, settings: &Settings) -> Result<i3
         request.to,
         names.join(", ")
     )));
-    let xl = program::of_root(host, &xl(request, &domain, settings)).map_err(|error| (3, error))?;
+    let xl = program::of_root(host, &xl(request, &domain, settings)).map_err(|error| (2, error))?;
     let moved = program::run_for_the_user(&xl).map_err(|error| (3, error))?;
     host.set_deadline(Deadline::after(CLOSING).despite_signals());
     for resource in &resources {

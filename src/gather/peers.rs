@@ -45,7 +45,7 @@ pub fn keep(host: &mut Host, resource: &str, answers: &[PeerAnswer]) -> Result<(
 
 /// Asks a peer.
 pub fn ask(host: &Host, name: &str, how: &AskPeer) -> Result<NodeFacts> {
-    ask_by(host, name, how.command())
+    ask_by(host, name, &program::of_root(host, how.command())?)
 }
 
 /// Asks a peer with this command.

@@ -39,6 +39,11 @@ impl Host {
     /// target counts from the root, and `..` ends at it. What does not exist stays as
     /// it is: a copied /dev has links, and not always the nodes that they lead to.
     pub fn follow(&self, path: &str) -> Result<String> {
+        self.follow_past(path, |_| Ok(()))
+    }
+
+    /// The same, with a look at each directory, link and file on the way before it is passed.
+    pub(super) fn follow_past(&self, path: &str, look: impl Fn(&str) -> Result<()>) -> Result<String> {
         let mut left: Vec<String> = parts_reversed(path);
         let mut done: Vec<String> = Vec::new();
         let mut links = 0;
@@ -52,6 +57,7 @@ impl Host {
             if here.len() > LONGEST {
                 bail!("{path:.100} leads to a path of more than {LONGEST} bytes");
             }
+            look(&here)?;
             if let Some(target) = self.read_link(&here)? {
                 links += 1;
                 if links > MOST_LINKS {

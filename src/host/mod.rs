@@ -21,6 +21,7 @@ pub mod signals;
 pub mod supervised;
 mod sys;
 pub mod syslog;
+mod trust;
 pub mod xenstore;
 
 use crate::place::{Mistake, Place};

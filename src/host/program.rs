@@ -84,17 +84,19 @@ pub fn leave(
 }
 
 /// The command with its program where the root has it: a directory in place of a machine runs
-/// its own programs or none.
+/// its own programs or none. What runs as root is only what nobody but root could have put there.
 pub fn of_root(host: &Host, command: &[String]) -> Result<Vec<String>> {
     let [program, arguments @ ..] = command else { bail!("the command is empty") };
-    if host.root() == Path::new("/") {
-        return Ok(command.to_vec());
-    }
+    let is_machine = host.root() == Path::new("/");
     ensure!(
-        program.starts_with('/'),
+        is_machine || program.starts_with('/'),
         "{program} is not looked for outside of the directory that stands for the machine"
     );
-    let program = host.path(program).to_string_lossy().into_owned();
+    let found = if program.contains('/') { None } else { host.find_program(program, PATH) };
+    let program = found.as_ref().unwrap_or(program);
+    host.believe_program(program).with_context(|| format!("{program} is not run"))?;
+    let program =
+        if is_machine { program.clone() } else { host.path(program).to_string_lossy().into_owned() };
     Ok([&[program], arguments].concat())
 }
 
