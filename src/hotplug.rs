@@ -20,6 +20,10 @@ const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::f
 /// What waiting leaves of the time for work: to promote and to flush, or to say why not.
 const REST: Duration = Duration::from_secs(3);
 
+/// What waiting leaves where DRBD may ask the fence-peer handler before it promotes, up to four times
+/// (drbd_nl.c, drbd_set_role). Before Xen 4.6 that is more than all the time, and nothing is waited for.
+const REST_FOR_FENCING: Duration = Duration::from_secs(10);
+
 /// What came of one event.
 struct Handled {
     verdict: Verdict,
@@ -79,30 +83,56 @@ fn handle(
     Handled { verdict, plan, outcome, exit_code: 4 }
 }
 
-/// Looks again as long as everything that stands against an add may pass by itself.
+/// Looks again as long as everything that stands against an add may pass by itself, and as long as a rule
+/// waits for the peer before it allows.
 fn judge(
     host: &Host,
     event: &Hotplug,
     target: &Result<Target, String>,
     settings: &Settings,
 ) -> (Facts, Verdict) {
-    let latest = host.deadline().earlier_by(REST);
-    let soon = latest.at_most(settings.healing());
-    let connected = latest.at_most(settings.connecting());
+    let until = Until::new(host.deadline(), settings);
     let mut pause = LOOK_AGAIN.0;
     loop {
         let facts = gather::facts(host, event, target, settings);
         let verdict = rules::evaluate(&facts, settings);
-        let until = match verdict.heals() {
-            Heals::Soon => Some(soon),
-            Heals::Connecting => Some(connected),
-            Heals::Never => None,
-        };
+        let until = until.passed(&verdict);
         let wait = event.action == Action::Add && until.is_some_and(|until| until.remaining().is_ok());
         if !wait || host.pause(pause).is_err() {
             return (facts, verdict);
         }
         pause = (pause * 2).min(LOOK_AGAIN.1);
+    }
+}
+
+/// Until when an add waits.
+struct Until {
+    /// For what passes within seconds.
+    soon: Deadline,
+    /// For the peer, without which the guest does not start.
+    connected: Deadline,
+    /// For the peer, without which DRBD asks the fence-peer handler.
+    fenced: Deadline,
+}
+
+impl Until {
+    fn new(deadline: Deadline, settings: &Settings) -> Until {
+        let latest = deadline.earlier_by(REST);
+        Until {
+            soon: latest.at_most(settings.healing()),
+            connected: latest.at_most(settings.connecting()),
+            fenced: deadline.earlier_by(REST_FOR_FENCING).at_most(settings.connecting()),
+        }
+    }
+
+    /// Until when to wait for everything that this verdict waits for; `None` where it waits for nothing.
+    fn passed(&self, verdict: &Verdict) -> Option<Deadline> {
+        match (verdict.heals(), verdict.allows()) {
+            (Heals::Never, _) => None,
+            (Heals::Soon, _) => Some(self.soon),
+            (Heals::Connecting, false) => Some(self.connected),
+            (Heals::Connecting, true) => Some(self.fenced),
+        }
     }
 }
 
@@ -212,6 +242,17 @@ fn exit_code(event: &Hotplug, handled: &Handled) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn waiting_for_the_peer_leaves_the_handler_its_time() {
+        let settings = Settings::parse("/x", "connecting-seconds = 20\n").unwrap();
+        for (version, waits) in [((4, 17), 14), ((4, 5), 0)] {
+            let (work, _) = patience(&Known::Is(version));
+            let left = Until::new(Deadline::after(work), &settings).fenced.remaining().unwrap_or_default();
+            let waits = Duration::from_secs(waits);
+            assert!(left <= waits && left + Duration::from_secs(1) >= waits, "{version:?}: {left:?}");
+        }
+    }
 
     #[test]
     fn undoing_ends_before_the_caller_kills() {

@@ -670,13 +670,42 @@ fn waiting_leaves_the_time_to_say_why_not() {
     assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
 }
 
+/// With the peer connected, DRBD needs no handler.
+#[test]
+fn an_add_waits_for_the_peer_before_drbd_asks_the_handler() {
+    let machine = Machine::new();
+    machine.settings("healing-seconds = 0\nconnecting-seconds = 20\n");
+    machine.drbd.with(|model| (model.resources[0].fencing, model.resources[0].fences) = (1, true));
+    fence_peer(&machine, "/usr/lib/drbd/fence.sh");
+    // The disk of a node that has booted alone.
+    for disk in [8, 7] {
+        machine.volume(drbd_kernel::Volume::lose_peer);
+        machine.volume(|volume| volume.disk = disk);
+        machine.drbd.with(|model| model.listed = 0);
+        let asked = machine.drbd.log().len();
+        let child = machine.start("add");
+        while machine.drbd.with(|model| model.listed) < 3 {
+            std::thread::yield_now();
+        }
+        assert_eq!(machine.drbd.log().len(), asked, "no role was asked for");
+        machine.volume(drbd_kernel::Volume::meet_peer);
+        machine.volume(|volume| volume.disk = 8);
+        assert_eq!(said(child.wait_with_output().unwrap()), (0, String::new()));
+        assert_eq!(machine.role(), PRIMARY);
+        machine.guest_ends();
+    }
+}
+
 /// A fence-peer handler decides, and DRBD asks it: no rule stands before that.
 #[test]
 fn fencing_decides_about_a_peer_that_is_out_of_sight() {
     let machine = Machine::new();
+    machine.settings("connecting-seconds = 1\n");
+    let started = Instant::now();
     machine.volume(drbd_kernel::Volume::lose_peer);
     machine.drbd.with(|model| model.resources[0].fencing = 1);
     refused(&machine, 4, "the peer is not known to be Outdated, fencing forbids to become Primary");
+    assert!(started.elapsed() >= Duration::from_secs(1), "the peer is waited for: {:?}", started.elapsed());
     machine.drbd.with(|model| model.resources[0].fences = true);
     assert_eq!(machine.call("add"), (0, String::new()));
     assert_eq!(machine.role(), PRIMARY);

@@ -2,7 +2,7 @@
 
 use super::{
     Check, Group, Judgement, Lowering, Rule, Severity, peer_unfenced, refuse, refuse_for_now,
-    refuse_while_connecting, resync_target,
+    refuse_while_connecting, resync_target, wait_then_allow,
 };
 use crate::facts::{Connection, DiskState, Facts, Fencing, Resource};
 
@@ -35,17 +35,19 @@ fn check(facts: &Facts) -> Judgement {
         DiskState::Detaching | DiskState::Failed => {
             refuse(message, format!("see to the disk below it, then run: drbdadm attach {name}"))
         }
-        DiskState::Consistent if decided_by_fencing(resource) => Judgement::Pass,
-        DiskState::Consistent if is_connecting(resource) => refuse_while_connecting(message, connect(name)),
+        DiskState::Consistent => match (decided_by_fencing(resource), is_connecting(resource)) {
+            (true, true) => wait_then_allow(message, connect(name)),
+            (true, false) => Judgement::Pass,
+            (false, true) => refuse_while_connecting(message, connect(name)),
+            (false, false) => refuse(message, connect(name)),
+        },
         DiskState::Inconsistent => refuse(
             message,
             format!(
                 "start the guest where the disk is UpToDate, or let a resync bring the data here, see: drbdadm dstate {name}"
             ),
         ),
-        DiskState::Outdated | DiskState::Consistent | DiskState::DUnknown | DiskState::Other(_) => {
-            refuse(message, connect(name))
-        }
+        DiskState::Outdated | DiskState::DUnknown | DiskState::Other(_) => refuse(message, connect(name)),
     }
 }
 

@@ -270,6 +270,12 @@ fn refuse_while_connecting(message: String, remedy: String) -> Judgement {
     Judgement::Found(Found { heals: Heals::Connecting, ..found(message, remedy) })
 }
 
+/// A finding that is waited for and then stands against nothing: with the peer connected DRBD knows whose
+/// data is newer, and without it DRBD asks the fence-peer handler.
+fn wait_then_allow(message: String, remedy: String) -> Judgement {
+    refuse_while_connecting(message, remedy).at_most(Severity::Info)
+}
+
 /// A finding of what could not be found out.
 fn unknown(what: &str, why: &str, remedy: String) -> Judgement {
     Judgement::Found(Found { unknown: true, ..found(format!("{what} is unknown: {why}"), remedy) })

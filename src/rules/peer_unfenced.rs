@@ -2,7 +2,10 @@
 //! way into a split brain. After a power cut of both nodes, or with the link
 //! cut, each of them would start the guest and write on its own.
 
-use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, refuse_while_connecting, unknown};
+use super::{
+    Check, Group, Judgement, Lowering, Rule, Severity, refuse, refuse_while_connecting, unknown,
+    wait_then_allow,
+};
 use crate::facts::{
     Connection, ConnectionState, DiskState, Facts, Fencing, Known, Resource, Role, Source, Volume,
 };
@@ -62,7 +65,9 @@ fn judge(facts: &Facts, resource: &Resource, connection: &Connection) -> Judgeme
     let policy = format!("whether {peer}, which is not connected, is kept from being Primary too");
     match &connection.fencing {
         // DRBD asks the fence-peer handler, and promotes only if that has kept the peer from it.
-        Known::Is(Fencing::ResourceOnly | Fencing::ResourceAndStonith) => return Judgement::Pass,
+        Known::Is(Fencing::ResourceOnly | Fencing::ResourceAndStonith) => {
+            return fenced(resource, connection);
+        }
         Known::Is(Fencing::DontCare) => {}
         Known::Is(Fencing::Other(word)) => {
             return unknown(&policy, &format!("the fencing policy of {name} is {word}"), remedy);
@@ -82,6 +87,20 @@ fn judge(facts: &Facts, resource: &Resource, connection: &Connection) -> Judgeme
     match connecting {
         true => refuse_while_connecting(message, remedy),
         false => refuse(message, remedy),
+    }
+}
+
+/// A peer that can be reached tells DRBD more than a handler can: it is waited for before DRBD asks that.
+fn fenced(resource: &Resource, connection: &Connection) -> Judgement {
+    let (name, peer, state) = (&resource.name, &connection.peer, &connection.state);
+    match is_connecting(state) {
+        true => wait_then_allow(
+            format!(
+                "{name} is not connected to {peer} ({state}): a start waits for {peer}, and then DRBD asks the fence-peer handler whether it may promote {name}"
+            ),
+            format!("bring {peer} back (there: drbdadm up {name}) or the link to it"),
+        ),
+        false => Judgement::Pass,
     }
 }
 

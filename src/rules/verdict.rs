@@ -111,8 +111,13 @@ impl Verdict {
         !self.allows() && self.refusals().all(|finding| finding.found.unknown)
     }
 
-    /// How patiently to wait until everything that stands against it has passed by itself.
+    /// How patiently to wait until everything that stands against it has passed by itself; where nothing
+    /// does, until what a rule waits for before it allows.
     pub fn heals(&self) -> Heals {
-        self.refusals().map(|finding| finding.found.heals).min().unwrap_or(Heals::Never)
+        let refused = self.refusals().map(|finding| finding.found.heals).min();
+        // What the settings have lowered is not waited for: the rule itself would refuse it.
+        let allowed = self.findings.iter().filter(|finding| finding.found.at_most < Severity::Refuse);
+        let awaited = allowed.map(|finding| finding.found.heals).max();
+        refused.or(awaited).unwrap_or(Heals::Never)
     }
 }

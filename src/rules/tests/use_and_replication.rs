@@ -84,14 +84,22 @@ fn how_to_see_that_promotion_is_risky() {
     assert_eq!(after(lost(C::Other("Pondering".into()), D::DUnknown)), "peer-unfenced");
 
     // not connected, DUnknown, fencing >= resource-only
-    assert_eq!(after(|f| { connecting(f); fencing(Fencing::ResourceOnly)(f) }), "");
-    assert_eq!(after(|f| { connecting(f); fencing(Fencing::ResourceAndStonith)(f) }), "");
+    for policy in [Fencing::ResourceOnly, Fencing::ResourceAndStonith] {
+        let lost = |state: C, disk: D| after(|f| { lost(state.clone(), disk.clone())(f); fencing(policy.clone())(f) });
+        for state in [C::Connecting, C::Unconnected, C::Timeout, C::BrokenPipe, C::NetworkFailure, C::ProtocolError, C::TearDown] {
+            assert_eq!(lost(state, D::DUnknown), "info:peer-unfenced~~");
+        }
+        assert_eq!(lost(C::StandAlone, D::DUnknown), "standalone", "nobody makes a connection");
+        assert_eq!(lost(C::Other("Pondering".into()), D::DUnknown), "");
+        assert_eq!(lost(C::Connecting, D::Outdated), "", "the peer is no danger");
+    }
 
     // own disk Consistent: only through fencing success
     assert_eq!(after(|f| { connecting(f); disk(D::Consistent)(f) }), "disk-state~~ peer-unfenced~~");
-    assert_eq!(after(|f| { connecting(f); disk(D::Consistent)(f); fencing(Fencing::ResourceOnly)(f) }), "");
+    assert_eq!(after(|f| { connecting(f); disk(D::Consistent)(f); fencing(Fencing::ResourceOnly)(f) }), "info:disk-state~~ info:peer-unfenced~~");
     assert_eq!(after(|f| { disk(D::Consistent)(f); fencing(Fencing::ResourceOnly)(f) }), "disk-state");
     assert_eq!(after(|f| { lost(C::StandAlone, D::DUnknown)(f); disk(D::Consistent)(f) }), "disk-state standalone peer-unfenced");
+    assert_eq!(after(|f| { lost(C::StandAlone, D::DUnknown)(f); disk(D::Consistent)(f); fencing(Fencing::ResourceOnly)(f) }), "standalone");
 
     // own disk Outdated: stale data; what DRBD does not promote alone needs no second refusal
     assert_eq!(after(disk(D::Outdated)), "disk-state");
@@ -145,6 +153,35 @@ fn how_to_see_that_promotion_is_risky() {
 
     // res_susp*: I/O frozen
     assert_eq!(after(|f| resource(f).suspended.fencing = true), "io-suspended");
+}
+
+#[test]
+fn what_is_waited_for_and_how_long() {
+    let heals = |change: &dyn Fn(&mut Facts), settings: &str| {
+        let mut facts = good();
+        change(&mut facts);
+        let verdict = evaluate(&facts, &Settings::parse("/x", settings).unwrap());
+        (verdict.heals(), verdict.allows())
+    };
+    let fenced = |facts: &mut Facts| {
+        connecting(facts);
+        fencing(Fencing::ResourceOnly)(facts);
+    };
+    let lowered = "[resources.r0.rules]\npeer-unfenced = { severity = \"warn\", reason = \"x\" }\n";
+    let unfit = |facts: &mut Facts| {
+        fenced(facts);
+        facts.swap = Known::Is(true);
+    };
+    let used = |facts: &mut Facts| {
+        fenced(facts);
+        users(User { leaving: true, ..user() })(facts);
+    };
+    assert_eq!(heals(&|_| (), ""), (Heals::Never, true));
+    assert_eq!(heals(&connecting, ""), (Heals::Connecting, false), "wait, then refuse");
+    assert_eq!(heals(&fenced, ""), (Heals::Connecting, true), "wait, then allow");
+    assert_eq!(heals(&connecting, lowered), (Heals::Never, true), "somebody looks at the peer");
+    assert_eq!(heals(&unfit, ""), (Heals::Never, false), "what does not pass is refused at once");
+    assert_eq!(heals(&used, ""), (Heals::Soon, false));
 }
 
 /// The volume that is asked for counts, and the peer's half of it.
@@ -219,7 +256,7 @@ fn decision_tables() {
     assert_eq!(moved(|f| f.window = no()), "incoming?");
     assert_eq!(moved(|f| backend(f).vm = None), "incoming?");
     assert_eq!(moved(connecting), "incoming peer-unfenced~~");
-    assert_eq!(moved(|f| { connecting(f); fencing(Fencing::ResourceOnly)(f) }), "incoming");
+    assert_eq!(moved(|f| { connecting(f); fencing(Fencing::ResourceOnly)(f) }), "incoming info:peer-unfenced~~");
     assert_eq!(moved(lost_and_outdated), "incoming", "it cannot be: the guest comes from there");
     assert_eq!(moved(|f| { lost_and_outdated(f); resource(f).volumes[0].role = Role::Primary; users(other_half())(f) }), "", "it comes from here");
     assert_eq!(moved(|f| resource(f).connections[0].peer_volumes[0].disk = DiskState::Inconsistent), "incoming");
