@@ -234,6 +234,7 @@ fn exit_code(event: &Hotplug, handled: &Handled) -> i32 {
         _ if event.caller == Caller::Udev => 0,
         _ if handled.refused() && handled.verdict.is_unknown() => 3,
         _ if handled.refused() => 1,
+        Some(error) if error.is::<report::Refused>() => 1,
         Some(_) => handled.exit_code,
         None => 0,
     }

@@ -53,7 +53,7 @@ fn a_copied_uuid_gives_no_second_guest_the_disk() {
     receiving(&machine);
     refused(&machine, 6, 51712, "[other-guest]");
     domain(&machine, 6, "name", "vm6--incoming");
-    refused(&machine, 6, 51712, "[other-guest]");
+    refused(&machine, 6, 51712, "; also: other-guest");
     domain(&machine, 6, "name", "vm5--incoming");
     assert_eq!(add(&machine, 6, 51712), (0, String::new()), "the other half of guest 5");
 }
@@ -71,6 +71,81 @@ fn a_stub_domain_has_the_disks_of_its_guest() {
     refused(&machine, 6, 51712, "[other-guest]");
     domain(&machine, 6, "target", "5");
     assert_eq!(add(&machine, 6, 51712), (0, String::new()));
+}
+
+/// r0 is Primary here, and nothing is recorded of it.
+fn by_hand(open: bool) -> Machine {
+    let machine = Machine::new();
+    machine.volume(|volume| (volume.role, volume.open) = (1, open));
+    machine
+}
+
+#[test]
+fn what_somebody_has_open_is_given_to_no_guest() {
+    let machine = by_hand(true);
+    let device = format!("/dev/drbd{}", machine.device.minor);
+    refused(
+        &machine,
+        5,
+        51712,
+        &format!("{device} is open in this domain, and it is not seen by whom [held]"),
+    );
+    assert!(machine.drbd.log().iter().all(|asked| !asked.primary), "DRBD is asked for Secondary only");
+    assert_eq!((machine.role(), machine.claim()), (1, None));
+
+    machine.file("sys/block/loop9/loop/backing_file", &format!("{device}\n"));
+    refused(&machine, 5, 51712, "is open in this domain by the loop device loop9 [held]");
+    std::fs::remove_dir_all(machine.path("sys/block/loop9")).unwrap();
+
+    let qdisk = "/local/domain/0/backend/qdisk/4/51712/params";
+    machine.xenstored.set(qdisk, &format!("aio:{device}"));
+    refused(&machine, 5, 51712, "is open in this domain by qemu, as a disk of domain 4 [held]");
+    machine.xenstored.remove(qdisk);
+
+    let export = "sys/kernel/config/target/core/iblock_0/backup/udev_path";
+    machine.file(export, &format!("{device}\n"));
+    refused(&machine, 5, 51712, "is open in this domain by the iSCSI export backup [held]");
+    machine.file(export, "/dev/vg/other\n");
+
+    machine.file("proc/123/comm", "qemu-system-x86\n");
+    std::fs::create_dir_all(machine.path("proc/123/fd")).unwrap();
+    std::os::unix::fs::symlink(&device, machine.path("proc/123/fd/7")).unwrap();
+    refused(&machine, 5, 51712, "is open in this domain by qemu-system-x86 (pid 123) [held]");
+    let (code, text) = said(machine.command(&["check", "r0"]).output().unwrap());
+    assert!(code == 1 && text.contains("by qemu-system-x86 (pid 123)"), "{code}: {text}");
+    std::fs::remove_dir_all(machine.path("proc/123")).unwrap();
+
+    machine.volume(|volume| volume.open = false);
+    assert_eq!(add(&machine, 5, 51712), (0, String::new()));
+    assert_eq!(machine.role(), 1);
+}
+
+#[test]
+fn what_nobody_has_open_is_promoted_anew() {
+    let machine = by_hand(false);
+    let (code, text) = said(machine.command(&["check", "r0"]).output().unwrap());
+    assert!(code == 0 && text.contains("a start first has DRBD make it Secondary"), "{code}: {text}");
+    assert_eq!(add(&machine, 5, 51712), (0, String::new()));
+    let asked: Vec<bool> = machine.drbd.log().iter().map(|asked| asked.primary).collect();
+    assert_eq!(asked, [false, true]);
+    assert!(machine.claim().unwrap().contains(&format!("\"promoted\":[{}]", machine.device.minor)));
+}
+
+/// It may be a device that is only just being closed.
+#[test]
+fn who_is_just_closing_it_is_waited_for() {
+    let machine = by_hand(true);
+    let model = machine.drbd.model();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while machine.drbd.log().is_empty() {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            model.lock().unwrap().resources[0].volumes[0].open = false;
+        });
+        assert_eq!(add(&machine, 5, 51712), (0, String::new()));
+    });
+    assert_eq!(machine.role(), 1);
 }
 
 /// Below Xen 4.2 the guest owns its own directory in xenstore.

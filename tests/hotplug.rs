@@ -402,14 +402,16 @@ fn the_last_volume_of_a_resource_releases_it() {
     assert_eq!(machine.role(), SECONDARY);
 }
 
+/// A role that somebody else has given is not taken over: DRBD is asked first whether anybody uses it.
 #[test]
-fn what_was_primary_before_stays_primary() {
+fn what_is_primary_by_hand_is_handed_back_and_promoted_anew() {
     let machine = Machine::new();
     machine.drbd.with(|model| model.volume(machine.device.minor).unwrap().role = PRIMARY);
-    assert_eq!(machine.call("add").0, 0);
+    assert_eq!(machine.call("add"), (0, String::new()));
+    let asked: Vec<bool> = machine.drbd.log().iter().map(|asked| asked.primary).collect();
+    assert_eq!(asked, [false, true]);
     assert_eq!(machine.call("remove").0, 0);
-    assert_eq!(machine.role(), PRIMARY);
-    assert!(machine.drbd.log().is_empty());
+    assert_eq!(machine.role(), SECONDARY);
 }
 
 #[test]

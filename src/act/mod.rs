@@ -60,6 +60,7 @@ fn take(host: &mut Host, step: &Step, settings: &Settings, pending: &mut Option<
             }
             Ok(())
         }
+        Step::HandBack { resource, device, within } => role::hand_back(host, resource, *device, *within),
         Step::Promote { resource, minor } => role::promote(host, resource, *minor),
         Step::ProveFlush { resource, device, within } => flush::prove(host, resource, *device, *within),
         Step::Attach { vbd, device } => attach::attach(host, vbd, *device, settings),
@@ -109,6 +110,7 @@ pub fn name(step: &Step) -> &'static str {
         Step::OpenWindow { .. } => "open",
         Step::Record { .. } => "record",
         Step::RecordLone { .. } => "lone",
+        Step::HandBack { .. } => "hand-back",
         Step::Promote { .. } => "promote",
         Step::ProveFlush { .. } => "flush",
         Step::Attach { .. } => "attach",
@@ -164,7 +166,8 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
                     .take()
                     .or(snapshot::undo(host, snapshots).err().map(|error| format!("{error:#}")));
             }
-            Step::ProveFlush { .. }
+            Step::HandBack { .. }
+            | Step::ProveFlush { .. }
             | Step::Attach { .. }
             | Step::Release { .. }
             | Step::Demote { .. }

@@ -1,10 +1,12 @@
 //! Promotes and demotes, and believes only what it reads back.
 
 use super::ask::{Reply, ask};
-use crate::facts::Role;
-use crate::gather;
-use crate::gather::drbd;
+use crate::facts::{PhysicalDevice, Role};
+use crate::gather::drbd::{self, codes};
+use crate::gather::{self, openers};
 use crate::host::Host;
+use crate::report::Refused;
+use crate::rules::held;
 use anyhow::{Context, Result, bail, ensure};
 use std::time::Duration;
 
@@ -46,6 +48,38 @@ pub fn demote(host: &Host, resource: &str, minor: u32) -> Result<()> {
             Reply::Refused { text, .. } => bail!("DRBD refuses to demote {resource}: {text}"),
         }
         pause = (pause * 2).min(PAUSE.1);
+    }
+}
+
+/// Makes a volume Secondary that is Primary by somebody's hand. Where it is still open `within`
+/// this time, the guest is refused, and everybody who is seen to have it open is named.
+pub fn hand_back(host: &mut Host, resource: &str, device: PhysicalDevice, within: Duration) -> Result<()> {
+    let whole = host.deadline();
+    host.set_deadline(whole.at_most(within));
+    let left = until_closed(host, resource, device.minor);
+    host.set_deadline(whole);
+    match left? {
+        None => read_back(host, resource, device.minor, &Role::Secondary),
+        Some(codes::DEVICE_IN_USE) => {
+            let openers = openers::look(host, device.major, device.minor).unwrap_or_default();
+            let found = held::is_open(device.minor, &openers);
+            Err(Refused::new(resource, &held::RULE, &found).into())
+        }
+        Some(code) => bail!("DRBD refuses to demote {resource}: {}", codes::describe(code)),
+    }
+}
+
+/// Asks for Secondary as long as that may help; DRBD's last refusal, or nothing.
+fn until_closed(host: &Host, resource: &str, minor: u32) -> Result<Option<i32>> {
+    let mut pause = PAUSE.0;
+    loop {
+        let reply = request(host, resource, minor, &Role::Secondary)?;
+        let again = reply.again();
+        match reply {
+            Reply::Done => return Ok(None),
+            Reply::Refused { code, .. } if !again || host.pause(pause).is_err() => return Ok(Some(code)),
+            Reply::Refused { .. } => pause = (pause * 2).min(PAUSE.1),
+        }
     }
 }
 

@@ -90,6 +90,9 @@ pub struct Facts {
     pub swap: Known<bool>,
     /// The devices that are stacked on the named volume (/sys/block/drbdN/holders).
     pub holders: Known<Vec<String>>,
+    /// Who is seen to have the named volume open in this domain, in words. Asked for where it is
+    /// Primary and no guest has it.
+    pub openers: Known<Vec<String>>,
     /// What this program has recorded of the resource; `None` when nothing.
     pub claim: Known<Option<Claim>>,
     /// What this node has written of the resource since it lost the peer; `None` when nothing is recorded.
@@ -151,6 +154,37 @@ impl Facts {
     pub fn claims_one_primary(&self) -> bool {
         let claim = self.claim.value().and_then(Option::as_ref);
         claim.is_some_and(|claim| claim.two_primaries == Some(false))
+    }
+
+    /// Whether the named volume is Primary although this program has not promoted it for anybody and no
+    /// guest of this host has it: somebody else has, and may have it open.
+    pub fn is_primary_by_hand(&self) -> bool {
+        let Some(volume) = self.volume() else { return false };
+        let promoted = |claim: &Claim| claim.promoted.contains(&volume.minor);
+        let recorded = self.claim.value().is_none_or(|claim| claim.as_ref().is_some_and(promoted));
+        self.is_primary(volume.minor) && !recorded && self.has_no_user(volume.minor)
+    }
+
+    /// Whether the named volume is Primary, and neither a guest of this host nor this very add has made it so
+    /// or keeps it so: whoever has it open now is somebody else.
+    pub fn is_primary_for_no_guest(&self) -> bool {
+        let Some(volume) = self.volume() else { return false };
+        let own = self.backend.value().and_then(|backend| Some(backend.as_ref()?.domid));
+        let claim = self.claim.value().and_then(Option::as_ref);
+        let mut claimants = claim.into_iter().flat_map(|claim| &claim.users);
+        let ours = claimants.any(|user| user.minor == volume.minor && Some(user.domid) == own);
+        self.is_primary(volume.minor) && !ours && self.has_no_user(volume.minor)
+    }
+
+    /// Whether the named volume has this minor and is Primary here.
+    pub fn is_primary(&self, minor: u32) -> bool {
+        self.volume().is_some_and(|volume| volume.minor == minor && volume.role == Role::Primary)
+    }
+
+    /// Whether it is certain that no other device of a guest of this host has this minor.
+    pub fn has_no_user(&self, minor: u32) -> bool {
+        let used = |users: &Vec<User>| users.iter().any(|user| user.live && user.minor == minor);
+        self.users.value().is_some_and(|users| !used(users))
     }
 
     /// The one volume that is meant, where that is certain.

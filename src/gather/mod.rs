@@ -11,6 +11,7 @@ pub mod handler;
 pub mod handler_entries;
 pub mod lone;
 pub mod node;
+pub mod openers;
 pub mod peers;
 pub mod probes;
 pub mod quarantine;
@@ -127,6 +128,7 @@ pub fn facts_of(
         mounts: not_asked(),
         swap: not_asked(),
         holders: not_asked(),
+        openers: not_asked(),
         claim,
         lone,
         window,
@@ -179,6 +181,12 @@ fn usage(host: &Host, facts: &mut Facts) {
         facts.mounts = Known::from(usage::mounts(host, major, minor));
         facts.swap = Known::from(usage::swap(host, minor));
         facts.holders = Known::from(usage::holders(host, minor));
+        facts.openers = match facts.is_primary_for_no_guest() {
+            true => Known::from(openers::look(host, major, minor)),
+            // Nobody can open a Secondary (drbd_main.c, drbd_open).
+            false if !facts.is_primary(minor) => Known::Is(Vec::new()),
+            false => not_asked(),
+        };
     }
 }
 

@@ -6,7 +6,6 @@ use crate::event::VbdPath;
 use crate::facts::{Backend, Claim, Claimant, Facts, PhysicalDevice, Role, Volume};
 use crate::report;
 use crate::rules::Verdict;
-use std::time::Duration;
 
 /// What to do for the backend directory `vbd`.
 pub fn plan(vbd: &VbdPath, facts: &Facts, verdict: &Verdict, settings: &Settings) -> Plan {
@@ -22,7 +21,7 @@ pub fn plan(vbd: &VbdPath, facts: &Facts, verdict: &Verdict, settings: &Settings
     if !verdict.allows() {
         return refusal(vbd, facts, verdict);
     }
-    attach(vbd, facts, backend, volume, settings.flush(), device)
+    attach(vbd, facts, backend, volume, settings, device)
 }
 
 fn refusal(vbd: &VbdPath, facts: &Facts, verdict: &Verdict) -> Plan {
@@ -35,38 +34,49 @@ fn attach(
     facts: &Facts,
     backend: &Backend,
     volume: &Volume,
-    flush: Duration,
+    settings: &Settings,
     device: PhysicalDevice,
 ) -> Plan {
     let resource = match &facts.target {
         Ok(target) => target.resource.clone(),
         Err(reason) => return Plan::nothing(reason.clone()),
     };
+    let by_hand = facts.is_primary_by_hand();
+    let promote = by_hand || volume.role != Role::Primary;
+    let mut steps = Vec::new();
+    if by_hand {
+        let (resource, within) = (resource.clone(), settings.healing());
+        steps.push(Step::HandBack { resource, device, within });
+    }
+    steps.extend(window::open(facts, vbd.domid));
+    steps.extend(lone::step(facts, &[]));
+    steps.push(claim(vbd, facts, &resource, volume, promote));
+    if promote {
+        steps.push(Step::Promote { resource: resource.clone(), minor: volume.minor });
+    }
+    steps.push(Step::ProveFlush { resource: resource.clone(), device, within: settings.flush() });
+    steps.push(Step::Attach { vbd: vbd.clone(), device });
+    let summary =
+        format!("{resource} volume {} is attached to {}", volume.number, report::guest(Some(backend), vbd));
+    Plan { steps, summary }
+}
+
+/// What is recorded before the volume is promoted; `promote` tells whether it will be.
+fn claim(vbd: &VbdPath, facts: &Facts, resource: &str, volume: &Volume, promote: bool) -> Step {
     // What goes back on record when this fails: not those whom an add that was killed has left.
     let mut before = facts.claim.value().and_then(Clone::clone);
     if let Some(claim) = &mut before {
         claim.users.retain(|user| is_live(facts, user));
     }
-    let mut after = before.clone().unwrap_or_else(|| Claim::new(&resource));
+    let mut after = before.clone().unwrap_or_else(|| Claim::new(resource));
     after.users.push(Claimant { domid: vbd.domid, devid: vbd.devid, minor: volume.minor });
     if before.is_none() {
         after.two_primaries = two_primaries(facts);
     }
-    let mut steps: Vec<Step> = window::open(facts, vbd.domid).into_iter().collect();
-    steps.extend(lone::step(facts, &[]));
-    let promote = volume.role != Role::Primary;
     if promote && !after.promoted.contains(&volume.minor) {
         after.promoted.push(volume.minor);
     }
-    steps.push(Step::Record { before, after });
-    if promote {
-        steps.push(Step::Promote { resource: resource.clone(), minor: volume.minor });
-    }
-    steps.push(Step::ProveFlush { resource: resource.clone(), device, within: flush });
-    steps.push(Step::Attach { vbd: vbd.clone(), device });
-    let summary =
-        format!("{resource} volume {} is attached to {}", volume.number, report::guest(Some(backend), vbd));
-    Plan { steps, summary }
+    Step::Record { before, after }
 }
 
 /// Whether DRBD lets two nodes be Primary now, where that is known of each connection.

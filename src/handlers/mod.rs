@@ -70,6 +70,17 @@ pub enum Step {
         /// What is to be recorded; nothing when no volume was written alone.
         after: Option<Lone>,
     },
+    /// Makes one volume Secondary that is Primary by somebody's hand, before a guest is given it: DRBD
+    /// refuses while anybody has it open. The resource's lock keeps other adds away. Undone by
+    /// nothing: nobody had it open, so nobody needs the role.
+    HandBack {
+        /// The resource.
+        resource: String,
+        /// The volume, to be found at `/dev/drbdN`.
+        device: PhysicalDevice,
+        /// How long to wait for whoever is just closing it.
+        within: Duration,
+    },
     /// Makes one volume Primary, never by force. Undone by making it Secondary.
     Promote {
         /// The resource.

@@ -28,6 +28,15 @@ pub fn number(host: &Host, path: &str) -> Option<(u64, u64)> {
     is_device.then(|| (nix::sys::stat::major(number), nix::sys::stat::minor(number)))
 }
 
+/// The number of the block device that the link at `path` leads to, such as `/proc/PID/fd/N`. The
+/// kernel follows it on this machine, and finds what stands in another namespace, too.
+pub fn led_to(host: &Host, path: &str) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(host.inside(path).ok()?).ok()?;
+    let number = metadata.rdev();
+    let is_device = metadata.file_type().is_block_device();
+    is_device.then(|| (nix::sys::stat::major(number), nix::sys::stat::minor(number)))
+}
+
 /// Opens the block device `path` for writing, if it is `major`:`minor`.
 ///
 /// Never creates anything: without the device, a shell's redirection makes a

@@ -12,7 +12,7 @@ mod tree;
 
 use crate::event::{Hotplug, VbdPath};
 use crate::facts::{Backend, Facts};
-use crate::rules::{Finding, Verdict};
+use crate::rules::{Finding, Found, Rule, Verdict};
 use std::time::Duration;
 
 /// libxl prints what it finds in `hotplug-error`; xenstore takes 4096 bytes, a reader much less.
@@ -40,6 +40,25 @@ pub fn refusal(facts: &Facts, verdict: &Verdict) -> String {
     };
     format!("refused: {subject}: {} [{}]; {}{others}", first.found.message, first.rule, first.found.remedy)
 }
+
+/// That a rule stands against what was begun: a step has met what no look could have shown.
+#[derive(Debug)]
+pub struct Refused(String);
+
+impl Refused {
+    /// Because of what `rule` has found of `resource`.
+    pub fn new(resource: &str, rule: &Rule, found: &Found) -> Refused {
+        Refused(format!("refused: {resource}: {} [{}]; {}", found.message, rule.id, found.remedy))
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// A finding as one line of the log, the resource first.
 pub fn finding(finding: &Finding) -> String {
@@ -69,6 +88,9 @@ pub fn guest(backend: Option<&Backend>, vbd: &VbdPath) -> String {
 
 /// What did not work, when everything seemed in order; it has been undone.
 pub fn failure(event: &Hotplug, error: &anyhow::Error) -> String {
+    if error.is::<Refused>() {
+        return error.to_string();
+    }
     format!("failed: {} of domain {} device {}: {error:#}", event.action, event.vbd.domid, event.vbd.devid)
 }
 

@@ -21,7 +21,7 @@ mod guest_barrier_off;
 mod handler_broken;
 mod handler_entry;
 mod handler_one_node;
-mod held;
+pub mod held;
 mod hvm_era;
 pub mod incoming;
 mod io_suspended;

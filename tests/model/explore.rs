@@ -223,6 +223,7 @@ impl Explored {
             Step::OpenWindow { .. } => "open window",
             Step::Record { .. } => "record",
             Step::RecordLone { .. } => "record lone",
+            Step::HandBack { .. } => "hand back",
             Step::Promote { .. } => "promote",
             Step::ProveFlush { .. } => "prove flush",
             Step::Attach { .. } => "attach",

@@ -199,7 +199,7 @@ impl Run<'_> {
                 self.node().claim = machine.record(&Claim { promoted, ..claim.clone() });
                 self.left_over(left, *hand_over)
             }
-            Step::Demote { .. } => match self.demote() {
+            Step::HandBack { .. } | Step::Demote { .. } => match self.demote() {
                 Reply::Done => Done::Yes,
                 Reply::Refused => Done::Failed,
             },
@@ -355,6 +355,7 @@ fn parts(step: &Step) -> u8 {
         Step::OpenWindow { .. } | Step::CloseWindow { .. } => 3,
         Step::Attach { .. } | Step::Release { .. } => 2,
         Step::Record { .. }
+        | Step::HandBack { .. }
         | Step::Demote { .. }
         | Step::RecordLone { .. }
         | Step::Promote { .. }

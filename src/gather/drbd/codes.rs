@@ -9,6 +9,9 @@ pub const NO_ERROR: i32 = 101;
 /// The state is already as asked for.
 pub const NOTHING_TO_DO: i32 = 2;
 
+/// Somebody has the device open (SS_DEVICE_IN_USE).
+pub const DEVICE_IN_USE: i32 = -12;
+
 /// Two Primaries cannot be forbidden while there are two (ERR_NEED_ALLOW_TWO_PRI).
 pub const NEED_ALLOW_TWO_PRI: i32 = 164;
 
@@ -60,7 +63,7 @@ const CODES: &[(i32, &str, &str)] = &[
     (-9, "ALREADY_STANDALONE", "already StandAlone"),
     (-10, "CW_FAILED_BY_PEER", "the peer refused"),
     (-11, "IS_DISKLESS", "the device has no disk"),
-    (-12, "DEVICE_IN_USE", "the device is held open"),
+    (DEVICE_IN_USE, "DEVICE_IN_USE", "the device is held open"),
     (-13, "NO_NET_CONFIG", "no network configuration"),
     (-14, "NO_VERIFY_ALG", "no verify algorithm configured"),
     (-15, "NEED_CONNECTION", "not connected"),

@@ -92,6 +92,7 @@ pub(crate) fn good() -> Facts {
         mounts: Known::Is(Vec::new()),
         swap: Known::Is(false),
         holders: Known::Is(Vec::new()),
+        openers: Known::Is(Vec::new()),
         claim: Known::Is(None),
         lone: Known::Is(None),
         window: Known::Is(None),

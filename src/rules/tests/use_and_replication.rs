@@ -134,8 +134,8 @@ fn how_to_see_that_promotion_is_risky() {
     };
     assert_eq!(after(used(Role::Primary)), "", "its stub domain runs already");
     assert_eq!(after(used(Role::Secondary)), "peer-unfenced~~");
-    assert_eq!(after(|f| { used(Role::Primary)(f); users(User { minor: 4, ..stub_domain() })(f) }), "peer-unfenced~~");
-    assert_eq!(after(|f| { used(Role::Primary)(f); users(User { live: false, ..stub_domain() })(f) }), "peer-unfenced~~");
+    assert_eq!(after(|f| { used(Role::Primary)(f); users(User { minor: 4, ..stub_domain() })(f) }), "peer-unfenced~~ info:held");
+    assert_eq!(after(|f| { used(Role::Primary)(f); users(User { live: false, ..stub_domain() })(f) }), "peer-unfenced~~ info:held");
 
     // no quorum; a node that has it makes certain that the others have none
     let quorum = |needed: bool, there: bool| move |f: &mut Facts| {
@@ -270,7 +270,7 @@ fn decision_tables() {
     let in_use = |role: Role, other: User| after(|f| { moves_in(f); peer(Role::Secondary)(f); resource(f).volumes[0].role = role.clone(); users(other.clone())(f) });
     assert_eq!(in_use(Role::Primary, other_half()), "");
     assert_eq!(in_use(Role::Secondary, other_half()), "incoming");
-    assert_eq!(in_use(Role::Primary, User { live: false, ..other_half() }), "incoming");
+    assert_eq!(in_use(Role::Primary, User { live: false, ..other_half() }), "incoming info:held");
     assert_eq!(in_use(Role::Primary, stub_domain()), "incoming", "its stub domain alone does not bring it");
     assert_eq!(in_use(Role::Primary, user()), "incoming other-guest");
     let volumes = |first: Role, second: Role| move |f: &mut Facts| {
@@ -319,6 +319,22 @@ fn decision_tables() {
     assert_eq!(after(|f| f.holders = Known::Is(vec!["dm-0".into()])), "held");
     assert_eq!(after(|f| f.holders = no()), "held?");
     assert_eq!(after(|f| f.claim = no()), "held?");
+
+    let primary = |openers: &Known<Vec<String>>, claim: Option<Claim>| after(|f| {
+        resource(f).volumes[0].role = Role::Primary;
+        f.openers = openers.clone();
+        f.claim = Known::Is(claim.clone());
+    });
+    let (nobody, somebody) = (Known::Is(Vec::new()), Known::Is(vec!["qemu-system-i38 (pid 9)".to_string()]));
+    let ours = |promoted: Vec<u32>| Some(Claim { promoted, ..Claim::new("r0") });
+    assert_eq!(primary(&nobody, None), "info:held", "a start asks DRBD");
+    assert_eq!(primary(&no(), None), "info:held");
+    assert_eq!(primary(&somebody, None), "held~");
+    assert_eq!(primary(&nobody, ours(vec![])), "info:held");
+    assert_eq!(primary(&nobody, ours(vec![4])), "info:held", "another volume");
+    assert_eq!(primary(&nobody, ours(vec![3])), "", "a pending release");
+    assert_eq!(primary(&somebody, ours(vec![3])), "held~");
+    assert_eq!(after(|f| { resource(f).volumes[0].role = Role::Primary; users(stub_domain())(f) }), "");
 
     assert_eq!(after(users(user())), "other-guest");
     assert_eq!(after(users(User { leaving: true, ..user() })), "other-guest~");
