@@ -225,3 +225,36 @@ fn a_log_that_nobody_reads_keeps_no_guest_waiting() {
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     drop(log);
 }
+
+/// The guest has run on b alone and ended there; the link is still cut. A start of r0 here would go back to
+/// data from before.
+#[test]
+fn an_add_does_not_start_on_older_data_than_the_peer_has_told_of() {
+    let machine = Machine::new();
+    let log = Log::new(&machine);
+    machine.settings("connecting-seconds = 0\n");
+    // A handler that lets DRBD promote: the rule must not rely on it.
+    machine.drbd.with(|model| (model.resources[0].fencing, model.resources[0].fences) = (1, true));
+    let mut facts: Value = serde_json::from_str(&run(&machine, &["facts", "--json"]).out).unwrap();
+    let peer = facts["resources"]["is"][0]["connections"][0]["peer"].clone();
+    let here = facts["resources"]["is"][0]["volumes"][0]["generations"]["is"]["current-uuid"].clone();
+    facts["resources"]["is"][0]["volumes"][0]["generations"] =
+        json!({ "is": { "current-uuid": "B0B0000000000002", "bitmap-uuid": here, "disk-flags": 0 } });
+    let answer = json!([{ "peer": "b", "connections": [peer], "at": 1_000_000_000, "facts": facts }]);
+    machine.file("var/lib/block-drbd/peers/r0.json", &answer.to_string());
+    machine.volume(drbd_kernel::Volume::lose_peer);
+    let refused = run(&machine, &["add"]);
+    assert!(refused.code == 1 && refused.err.contains("b has newer data of r0 volume 0"), "{refused:?}");
+    for words in ["[peer-newer]", "as it said at 2001-09-09", "start the guest on b", "block-drbd check r0"] {
+        assert!(refused.err.contains(words), "{words}: {refused:?}");
+    }
+    assert!(machine.drbd.log().is_empty(), "no role was asked for");
+    let check = run(&machine, &["check", "r0"]);
+    assert!(check.code == 1 && check.out.contains("refuse peer-newer: "), "{check:?}");
+
+    // A resync has given this node the peer's data; the answer is as old as before.
+    machine.volume(|volume| volume.current_uuid = 0xB0B0_0000_0000_0002);
+    log.lines();
+    assert_eq!(run(&machine, &["add"]).code, 0);
+    assert_eq!(log.about("peer-newer"), Vec::<String>::new());
+}

@@ -1,7 +1,7 @@
 //! One host as a whole: what `block-drbd facts --json` prints and what a peer asks for.
 
 use super::drbd::untold;
-use super::drbd::{Connection, Resource};
+use super::drbd::{Connection, Resource, Volume};
 use super::storage::Devices;
 use super::{Known, PhysicalDevice, ProgramKind, storage};
 use serde::{Deserialize, Serialize};
@@ -86,6 +86,12 @@ impl PeerAnswer {
     /// Whether it came from the other end of `connection`.
     pub fn is_of(&self, connection: &Connection) -> bool {
         self.peer == connection.peer || self.connections.contains(&connection.peer)
+    }
+
+    /// What it said of one volume of a resource; `None` where it said nothing of that.
+    pub fn volume(&self, resource: &str, number: u32) -> Option<&Volume> {
+        let resource = self.facts.resources.value()?.iter().find(|other| other.name == resource)?;
+        resource.volumes.iter().find(|volume| volume.number == number)
     }
 }
 

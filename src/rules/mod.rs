@@ -32,6 +32,7 @@ mod on_io_error;
 mod on_no_data;
 mod other_guest;
 mod peer_durability_unknown;
+mod peer_newer;
 mod peer_primary;
 mod peer_unfenced;
 mod protocol;
@@ -186,6 +187,7 @@ pub const ALL: &[Rule] = &[
     peer_primary::RULE,
     incoming::RULE,
     two_primaries::RULE,
+    peer_newer::RULE,
     disk_state::RULE,
     resync_target::RULE,
     no_quorum::RULE,

@@ -37,7 +37,7 @@ fn check(facts: &Facts) -> Judgement {
 
 /// Whether DRBD itself would promote it without the peer: not with older or mixed data
 /// (drbd_state.c, is_valid_state), of which disk-state and diskless speak.
-fn would_be_promoted(volume: &Volume) -> bool {
+pub(super) fn would_be_promoted(volume: &Volume) -> bool {
     matches!(volume.disk, DiskState::UpToDate | DiskState::Consistent | DiskState::Other(_))
 }
 

@@ -155,6 +155,50 @@ fn how_to_see_that_promotion_is_risky() {
     assert_eq!(after(|f| resource(f).suspended.fencing = true), "io-suspended");
 }
 
+/// The peer said once that its disk is of these generations.
+fn told(current_uuid: u64, bitmap_uuid: u64) -> impl Fn(&mut Facts) {
+    move |facts| {
+        let generations = Generations { current_uuid, bitmap_uuid, disk_flags: 0x13 };
+        peer_resource(facts).volumes[0].generations = Known::Is(generations);
+    }
+}
+
+/// The peer went on alone from 0x10, which this node had then.
+#[test]
+#[rustfmt::skip]
+fn a_peer_that_is_known_to_be_newer() {
+    use {ConnectionState as C, DiskState as D};
+    let newer = |change: fn(&mut Facts)| after(move |f| { connecting(f); fencing(Fencing::ResourceOnly)(f); told(0x20, 0x10)(f); change(f) });
+    let waits = "info:peer-unfenced~~";
+    assert_eq!(newer(|_| ()), format!("peer-newer~~ {waits}"));
+    assert_eq!(newer(disk_is_consistent), format!("peer-newer~~ info:disk-state~~ {waits}"));
+    assert_eq!(newer(|f| fencing(Fencing::DontCare)(f)), "peer-newer~~ peer-unfenced~~");
+    assert_eq!(newer(|f| lost(C::StandAlone, D::DUnknown)(f)), "peer-newer standalone");
+    assert_eq!(newer(|f| resource(f).connections[0].peer = "peer".into()), format!("peer-newer~~ {waits} warn:peer-durability-unknown?"), "8.4 has forgotten its address");
+    assert_eq!(newer(|f| lost(C::Connecting, D::Outdated)(f)), "peer-newer~~", "fence-peer may have made it Outdated");
+    assert_eq!(newer(|f| generations(0x11, 0)(f)), format!("peer-newer~~ {waits}"), "as Primary");
+    assert_eq!(newer(|f| generations(0x30, 0x10)(f)), format!("peer-newer~~ {waits}"), "split brain");
+    assert_eq!(newer(|f| { generations(0x30, 0x10)(f); lone(3, 0x30)(f) }), "peer-newer~~", "also for a guest that goes on here");
+    assert_eq!(newer(|f| resource(f).volumes[0].generations = no()), format!("peer-newer? {waits}"));
+    // An old answer: this node has what the peer wrote, or the peer has thrown it away.
+    assert_eq!(newer(|f| generations(0x20, 0)(f)), waits, "resynced since");
+    assert_eq!(newer(|f| generations(0x40, 0x20)(f)), waits, "and gone on alone from there");
+    assert_eq!(newer(|f| generations(0x40, 0)(f)), waits, "and resynced again");
+    assert_eq!(newer(|f| told(0x10, 0)(f)), waits, "it said later that it has nothing");
+    assert_eq!(newer(|f| peer_resource(f).volumes[0].generations = no()), waits);
+    assert_eq!(newer(|f| peer_resource(f).volumes.clear()), format!("{waits} warn:peer-durability-unknown?"));
+    // Connected, DRBD knows better than an answer from an earlier time.
+    assert_eq!(after(told(0x20, 0x10)), "");
+    assert_eq!(after(|f| { told(0x20, 0x10)(f); disk(D::Outdated)(f) }), "disk-state");
+    // What DRBD does not promote needs no second refusal.
+    assert_eq!(newer(|f| disk(D::Outdated)(f)), "disk-state");
+    assert_eq!(newer(|f| disk(D::Diskless)(f)), "diskless");
+}
+
+fn disk_is_consistent(facts: &mut Facts) {
+    disk(DiskState::Consistent)(facts);
+}
+
 #[test]
 fn what_is_waited_for_and_how_long() {
     let heals = |change: &dyn Fn(&mut Facts), settings: &str| {
