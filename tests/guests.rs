@@ -73,10 +73,26 @@ fn a_stub_domain_has_the_disks_of_its_guest() {
     assert_eq!(add(&machine, 6, 51712), (0, String::new()));
 }
 
+#[test]
+fn a_guest_on_the_disk_below_the_volume_has_it_too() {
+    let machine = Machine::new();
+    machine.guest(4, 51712, "/dev/vda");
+    let device = "/local/domain/0/backend/vbd/4/51712/physical-device";
+    machine.xenstored.set(device, "fe:0");
+    refused(&machine, 5, 51712, "stands on vda, which domain 4 has as a disk [other-guest]");
+    std::fs::remove_file(machine.path("sys/block/vda/dev")).unwrap();
+    let (code, text) = add(&machine, 5, 51712);
+    assert!(code == 3 && text.contains("whether a guest has a device below"), "{code}: {text}");
+    machine.file("sys/block/vda/dev", "254:0\n");
+    machine.xenstored.set(device, "fd:1");
+    assert_eq!(add(&machine, 5, 51712), (0, String::new()));
+}
+
 /// r0 is Primary here, and nothing is recorded of it.
 fn by_hand(open: bool) -> Machine {
     let machine = Machine::new();
     machine.volume(|volume| (volume.role, volume.open) = (1, open));
+    machine.settings("healing-seconds = 1\n");
     machine
 }
 

@@ -204,6 +204,7 @@ fn a_cache_is_vouched_for_by_host_and_name() {
     let settings = Settings::parse(PATH, text).unwrap();
     let device = |name: &str| Device {
         kind: DeviceKind::Scsi,
+        number: Known::Unknown("no".into()),
         names: vec![name.into()],
         write_cache: Known::Unknown("no".into()),
         fua: Known::Unknown("no".into()),

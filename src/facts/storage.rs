@@ -4,7 +4,8 @@
 //! Pure data: `gather/storage/` reads it. A stack is not a tree: two volumes
 //! may stand on one disk, so devices refer to each other by name.
 
-use super::Known;
+use super::drbd::untold;
+use super::{Known, PhysicalDevice};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -17,6 +18,9 @@ pub type Devices = BTreeMap<String, Device>;
 pub struct Device {
     /// What drives it.
     pub kind: DeviceKind,
+    /// Its numbers (`dev`).
+    #[serde(default = "untold")]
+    pub number: Known<PhysicalDevice>,
     /// Names under which an administrator knows it and which stay when disks are
     /// found in another order: device mapper name (`vg-lv`), md name, serial
     /// number, wwid. Without `/dev/`.

@@ -1,7 +1,8 @@
 //! Another guest of this host has the volume, or the same guest by another of its disks.
 
 use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, refuse_for_now, unknown};
-use crate::facts::{Facts, Known, User};
+use crate::facts::storage::{Device, stacks};
+use crate::facts::{DiskState, Facts, Known, User, Vbd, Volume};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -29,7 +30,43 @@ fn check(facts: &Facts) -> Judgement {
     let other = |user: &&User| user.minor == volume.minor && user.live && !facts.is_of_our_guest(user);
     match users.iter().find(other) {
         Some(user) => taken(facts, user),
+        None => below(facts, volume),
+    }
+}
+
+/// A guest with a device that the volume stands on writes behind DRBD's back: blkback opens it
+/// although DRBD holds it.
+fn below(facts: &Facts, volume: &Volume) -> Judgement {
+    let vbds = facts.vbds.value().into_iter().flatten();
+    let past: Vec<&Vbd> = vbds.filter(|vbd| Some(&vbd.device.major) != facts.major.value()).collect();
+    if past.is_empty() || volume.disk == DiskState::Diskless {
+        return Judgement::Pass;
+    }
+    let parts = [&volume.data, &volume.meta];
+    let roots: Vec<&str> = parts.into_iter().filter_map(Known::value).map(String::as_str).collect();
+    let lower = stacks(&facts.devices, &roots);
+    let owner = |device: &Device| past.iter().find(|vbd| device.number == Known::Is(vbd.device));
+    if let Some((name, vbd)) = lower.found.iter().find_map(|(name, device)| Some((name, owner(device)?))) {
+        return refuse(
+            format!("/dev/drbd{} stands on {name}, which domain {} has as a disk", volume.minor, vbd.domid),
+            format!("shut that domain down with: xl shutdown {}, and give it a disk of its own", vbd.domid),
+        );
+    }
+    let no_number = lower.found.iter().find_map(|(_, device)| reason(&device.number));
+    match lower.unknown.or(no_number).or(parts.into_iter().find_map(reason)) {
+        Some(why) => unknown(
+            &format!("whether a guest has a device below /dev/drbd{}", volume.minor),
+            &why,
+            "make /sys readable, then start the guest again".into(),
+        ),
         None => Judgement::Pass,
+    }
+}
+
+fn reason<T>(known: &Known<T>) -> Option<String> {
+    match known {
+        Known::Is(_) => None,
+        Known::Unknown(why) => Some(why.clone()),
     }
 }
 

@@ -52,18 +52,19 @@ impl Machine {
         machine.file("proc/sys/kernel/osrelease", "6.1.0-53-amd64\n");
         machine.file("sys/module/drbd/parameters/disable_sendpage", "Y\n");
         fs::create_dir_all(machine.path("run/block-drbd")).unwrap();
-        machine.disk("vda", "");
-        machine.disk(&format!("drbd{}", machine.device.minor), "vda");
-        machine.node();
         let minor = machine.device.minor;
+        machine.disk("vda", "254:0", "");
+        machine.disk(&format!("drbd{minor}"), &format!("7:{minor}"), "vda");
+        machine.node();
         machine.drbd.with(|model| model.resources.push(Resource::healthy("r0", &[minor])));
         machine.guest(5, 51712, "r0");
         machine
     }
 
     /// A block device in sysfs with a volatile cache, on another one or on nothing.
-    fn disk(&self, name: &str, below: &str) {
+    fn disk(&self, name: &str, number: &str, below: &str) {
         let directory = format!("sys/block/{name}");
+        self.file(&format!("{directory}/dev"), &format!("{number}\n"));
         self.file(&format!("{directory}/queue/write_cache"), "write back\n");
         self.file(&format!("{directory}/queue/fua"), "0\n");
         self.file(&format!("{directory}/queue/rotational"), "0\n");

@@ -3,8 +3,8 @@
 use super::file::Files;
 use super::sysfs;
 use super::{cache_type, identity, queue};
-use crate::facts::Known;
 use crate::facts::storage::{Device, DeviceKind};
+use crate::facts::{Known, PhysicalDevice};
 use crate::host::Host;
 use anyhow::{Context, Result, ensure};
 
@@ -15,8 +15,9 @@ pub fn read(host: &Host, name: &str, files: &Files, told: Option<Known<Vec<Strin
         return Device { below: told.unwrap_or_else(|| device.below.clone()), ..device };
     };
     let dir = place.dir.as_str();
+    let number = Known::from(number(host, dir));
     if let Some(disk) = place.disk {
-        return partition(disk);
+        return Device { number, ..partition(disk) };
     }
     let kind = kind(host, name, dir);
     let cache_type = match kind {
@@ -30,6 +31,7 @@ pub fn read(host: &Host, name: &str, files: &Files, told: Option<Known<Vec<Strin
         _ => (None, below(host, &kind, dir).into()),
     };
     Device {
+        number,
         names: identity::names(host, &kind, dir),
         write_cache: queue::write_cache(host, dir).into(),
         fua: queue::flag(host, dir, "fua").into(),
@@ -41,6 +43,16 @@ pub fn read(host: &Host, name: &str, files: &Files, told: Option<Known<Vec<Strin
         kind,
         non_volatile: None,
     }
+}
+
+/// `MAJOR:MINOR`, both decimal.
+fn number(host: &Host, dir: &str) -> Result<PhysicalDevice> {
+    let path = format!("{dir}/dev");
+    let text = host.read_text(&path)?;
+    let numbers = text.split_once(':').and_then(|(major, minor)| {
+        Some(PhysicalDevice { major: major.parse().ok()?, minor: minor.parse().ok()? })
+    });
+    numbers.with_context(|| format!("{path} is {}", sysfs::shown(&text)))
 }
 
 /// The driver, from the name, which is the driver's own choice. The directories of sysfs
@@ -121,6 +133,7 @@ fn missing(host: &Host, name: &str) -> Device {
 fn unknown(kind: DeviceKind, why: &str) -> Device {
     Device {
         kind,
+        number: Known::Unknown(why.into()),
         names: Vec::new(),
         write_cache: Known::Unknown(why.into()),
         fua: Known::Unknown(why.into()),

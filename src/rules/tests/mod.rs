@@ -132,8 +132,9 @@ fn node(name: &str) -> Node {
 
 /// A virtual disk with a cache that is flushed, below the DRBD device.
 fn devices() -> Devices {
-    let device = |kind, below: &[&str]| Device {
+    let device = |kind, major, below: &[&str]| Device {
         kind,
+        number: Known::Is(PhysicalDevice { major, minor: 3 }),
         names: Vec::new(),
         write_cache: Known::Is(WriteCache::WriteBack),
         fua: Known::Is(false),
@@ -145,8 +146,8 @@ fn devices() -> Devices {
         non_volatile: None,
     };
     Devices::from([
-        ("drbd3".into(), device(DeviceKind::Drbd, &["vda"])),
-        ("vda".into(), device(DeviceKind::Virtio, &[])),
+        ("drbd3".into(), device(DeviceKind::Drbd, 147, &["vda"])),
+        ("vda".into(), device(DeviceKind::Virtio, 254, &[])),
     ])
 }
 

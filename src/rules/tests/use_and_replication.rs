@@ -409,6 +409,16 @@ fn decision_tables() {
     assert_eq!(after(|f| { half(other_half())(f); backend(f).vm = None }), "incoming other-guest");
     assert_eq!(after(|f| { half(other_half())(f); f.receiving = Known::Is(false) }), "other-guest");
 
+    // A guest past DRBD.
+    let vbd = |major, minor| vec![Vbd { domid: 7, devid: 51712, inode: None, device: PhysicalDevice { major, minor } }];
+    let past = |major, minor| move |f: &mut Facts| f.vbds = Known::Is(vbd(major, minor));
+    assert_eq!(after(past(253, 1)), "");
+    assert_eq!(after(past(254, 3)), "other-guest", "the disk below the volume");
+    assert_eq!(after(|f| { past(254, 3)(f); disk(DiskState::Diskless)(f) }), "diskless", "there is nothing below");
+    assert_eq!(after(|f| { past(253, 1)(f); f.devices.get_mut("vda").unwrap().number = no() }), "other-guest?");
+    assert_eq!(after(|f| { past(147, 9)(f); f.devices.get_mut("vda").unwrap().number = no() }), "", "every guest goes through DRBD");
+    assert_eq!(after(|f| { past(253, 1)(f); resource(f).volumes[0].data = no() }), "other-guest?");
+
     // Before Xen 4.2 a guest can write all of that itself.
     for xen in [Known::Is((4, 1)), no()] {
         let old = |change: &dyn Fn(&mut Facts)| after(|f| { change(f); f.node.xen = xen.clone() });
