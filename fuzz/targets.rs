@@ -18,6 +18,7 @@ use block_drbd::gather::drbd::{conf, drbdsetup, files, proc, v84};
 use block_drbd::gather::{self, domu, peers, records, sharing, storage, usage, vbd};
 use block_drbd::guest::{DrbdVolume, GuestFacts, Script};
 use block_drbd::host::{Deadline, Host, xenstore};
+use block_drbd::report::check::Report;
 use block_drbd::report::{self, one_line};
 use block_drbd::rules;
 use block_drbd::target::Target;
@@ -145,7 +146,7 @@ pub fn domain_config(data: &[u8]) {
         xen: Known::Is((4, 4)),
         script: Known::Is(Script::Program),
         run_hotplug_scripts: Known::Is(None),
-        volumes: Known::Is(vec![volume]),
+        volumes: Known::Is(vec![volume].into()),
         others: Vec::new(),
     };
     let findings = rules::evaluate_guest(&guest, &Settings::default()).findings;
@@ -181,8 +182,9 @@ pub fn peer_facts(data: &[u8]) {
     quiet(&json);
     assert_eq!(peers::parse(&json).ok().as_ref(), Some(&facts), "what is printed is read back");
     let resources = drbdsetup::resources(R0, Ok(R0_OPTIONS)).unwrap_or_default();
-    let about = |resource| peers::about(resource, "b", vec!["b".into()], 0, &facts);
-    let answers: Vec<PeerAnswer> = resources.iter().map(about).collect();
+    let told = peers::Told::new(facts.clone());
+    let about = |resource: &Resource| told.about(&resource.name, "b", vec!["b".into()], 0).ok();
+    let answers: Vec<PeerAnswer> = resources.iter().filter_map(about).collect();
     render(resources, &answers, &facts.devices);
 }
 
@@ -386,8 +388,13 @@ fn judge(facts: Facts) {
 }
 
 fn show(subjects: &[Subject]) {
-    lines(&report::check::text(subjects, false));
-    quiet(report::check::json(subjects).trim_end_matches('\n'));
+    let [mut text, mut json] = [Report::text(false), Report::json()];
+    for subject in subjects {
+        text.add(subject);
+        json.add(subject);
+    }
+    lines(&text.finish());
+    quiet(json.finish().trim_end_matches('\n'));
 }
 
 /// The facts of a machine that has nothing.

@@ -8,6 +8,7 @@ use crate::facts::Known;
 use crate::place::Place;
 use crate::target::Target;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// One domain configuration: a file that `xl create` or `xm create` is given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -158,8 +159,9 @@ pub struct GuestFacts {
     pub script: Known<Script>,
     /// `run_hotplug_scripts` of xl.conf, where it is set.
     pub run_hotplug_scripts: Known<Option<bool>>,
-    /// DRBD's volumes on this host.
-    pub volumes: Known<Vec<DrbdVolume>>,
+    /// DRBD's volumes on this host, the same for every configuration.
+    #[serde(skip)]
+    pub volumes: Known<Arc<[DrbdVolume]>>,
     /// Which other configurations have disks on the same resources.
     pub others: Vec<SharedWith>,
 }

@@ -129,10 +129,10 @@ fn arrives(host: &Host, resources: &[Resource], request: &Request, settings: &Se
         output::say(&report::one_line(&line));
         return Ok(());
     };
-    let facts = gather::peers::ask(host, to, how)?;
+    let told = gather::peers::Told::new(gather::peers::ask(host, to, how)?);
     resources.iter().try_for_each(|resource| {
         let connections = resource.connections.iter().map(|connection| connection.peer.clone()).collect();
-        let answer = gather::peers::about(resource, to, connections, host.now(), &facts);
+        let answer = told.about(&resource.name, to, connections, host.now())?;
         let there = answer.facts.resources.value().into_iter().flatten().next();
         ensure!(there.is_some(), "{to} has no resource {0} up; run there: drbdadm up {0}", resource.name);
         durable(host, resource, answer, settings)

@@ -10,29 +10,29 @@ use crate::rules;
 use crate::rules::disk_line::DiskLine;
 use crate::target::Target;
 use anyhow::Result;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
-/// Which configuration uses which resource.
+/// A configuration that uses a resource.
 struct Use {
-    resource: String,
     path: String,
     name: Known<Option<String>>,
 }
 
 /// Reads and judges the configurations at `paths`, each beside the others.
-pub fn all(machine: &mut Machine, paths: &[String]) -> Result<Vec<Subject>> {
+pub fn each(machine: &mut Machine, paths: &[String], tell: &mut dyn FnMut(&Subject)) -> Result<()> {
     let configs = paths.iter().map(|path| domu::read(machine.host, path)).collect::<Result<Vec<_>>>()?;
     if configs.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let volumes = volumes(machine);
     let uses = uses(&configs, &volumes);
-    let mut subjects = Vec::new();
     for config in configs {
-        let others = shared(&config, &uses);
+        let others = shared(&config, resources_of(&config, &volumes), &uses);
         let guest = toolstack::guest(machine.host, config, volumes.clone(), others);
-        subjects.push(judge(machine, guest));
+        tell(&judge(machine, guest));
     }
-    Ok(subjects)
+    Ok(())
 }
 
 fn judge(machine: &mut Machine, guest: GuestFacts) -> Subject {
@@ -59,47 +59,62 @@ fn targets(guest: &GuestFacts) -> Vec<Target> {
     targets
 }
 
-fn uses(configs: &[GuestConfig], volumes: &Known<Vec<DrbdVolume>>) -> Vec<Use> {
-    let volumes = volumes.value().map_or(&[][..], Vec::as_slice);
-    let of = |config: &GuestConfig| -> Vec<Use> {
-        let disks = config.disks.value().into_iter().flatten();
-        let used = disks.filter_map(|disk| Some(disk.leads_to(volumes).resource()?.to_string()));
-        used.map(|resource| Use { resource, path: config.path.clone(), name: config.name.clone() }).collect()
-    };
-    configs.iter().flat_map(of).collect()
+/// The configurations that use each resource.
+fn uses(configs: &[GuestConfig], volumes: &Known<Arc<[DrbdVolume]>>) -> HashMap<String, Vec<Use>> {
+    let mut uses: HashMap<String, Vec<Use>> = HashMap::new();
+    for config in configs {
+        for resource in resources_of(config, volumes) {
+            let used = Use { path: config.path.clone(), name: config.name.clone() };
+            uses.entry(resource).or_default().push(used);
+        }
+    }
+    uses
 }
 
-/// The other configurations with a disk on a resource of this one. One guest may
+/// The resources of the disks of a configuration, each once.
+fn resources_of(config: &GuestConfig, volumes: &Known<Arc<[DrbdVolume]>>) -> BTreeSet<String> {
+    let volumes = volumes.value().map_or(&[][..], AsRef::as_ref);
+    let disks = config.disks.value().into_iter().flatten();
+    disks.filter_map(|disk| Some(disk.leads_to(volumes).resource()?.to_string())).collect()
+}
+
+/// The other configurations with a disk on one of these resources. One guest may
 /// have two files: auto/ holds links.
-fn shared(config: &GuestConfig, uses: &[Use]) -> Vec<SharedWith> {
-    let own: Vec<&str> =
-        uses.iter().filter(|used| used.path == config.path).map(|used| used.resource.as_str()).collect();
-    let other = |used: &&Use| {
-        used.path != config.path && used.name != config.name && own.contains(&used.resource.as_str())
+fn shared(
+    config: &GuestConfig,
+    resources: BTreeSet<String>,
+    uses: &HashMap<String, Vec<Use>>,
+) -> Vec<SharedWith> {
+    let other = |used: &&Use| used.path != config.path && used.name != config.name;
+    let of = |resource: String| {
+        let others = uses.get(&resource).into_iter().flatten().filter(other);
+        others
+            .map(|used| SharedWith { resource: resource.clone(), path: used.path.clone() })
+            .collect::<Vec<_>>()
     };
-    let shared = |used: &Use| SharedWith { resource: used.resource.clone(), path: used.path.clone() };
-    uses.iter().filter(other).map(shared).collect()
+    resources.into_iter().flat_map(of).collect()
 }
 
 /// DRBD's volumes by all their names.
-fn volumes(machine: &mut Machine) -> Known<Vec<DrbdVolume>> {
-    let mut resources = match &machine.resources {
-        Known::Is(resources) => resources.clone(),
+fn volumes(machine: &Machine) -> Known<Arc<[DrbdVolume]>> {
+    let resources = match &machine.resources {
+        Known::Is(resources) => resources,
         Known::Unknown(why) => return Known::Unknown(why.clone()),
     };
-    let devices = crate::gather::storage::look(machine.host, &mut resources);
+    let devices = machine.around.devices();
     let below = |resource: &Resource, index: usize| {
         let volume = &resource.volumes[index];
         let paths = [&volume.backing_device, &volume.meta_device].into_iter().flatten();
         let mut names: Vec<String> = paths.map(|path| path.trim_start_matches("/dev/").to_string()).collect();
         for name in [&volume.data, &volume.meta].into_iter().filter_map(Known::value) {
             names.push(name.clone());
-            names.extend(devices.get(name).into_iter().flat_map(|device| device.names.clone()));
+            let device = devices.and_then(|devices| devices.get(name));
+            names.extend(device.into_iter().flat_map(|device| device.names.clone()));
         }
         names
     };
     let mut volumes = Vec::new();
-    for resource in &resources {
+    for resource in resources {
         for (index, volume) in resource.volumes.iter().enumerate() {
             volumes.push(DrbdVolume {
                 resource: resource.name.clone(),
@@ -109,5 +124,5 @@ fn volumes(machine: &mut Machine) -> Known<Vec<DrbdVolume>> {
             });
         }
     }
-    Known::Is(volumes)
+    Known::Is(volumes.into())
 }

@@ -11,9 +11,10 @@ pub use subject::{Answer, Subject};
 
 use crate::config::Settings;
 use crate::facts::{FACTS_VERSION, Known, NodeFacts, Resource};
-use crate::gather;
 use crate::gather::drbd::Purpose;
+use crate::gather::{self, Around};
 use crate::host::{Deadline, Host, output};
+use crate::report::check::Report;
 use crate::report::{check as report, one_line};
 use crate::target::Target;
 use anyhow::{Context, Result, bail};
@@ -45,13 +46,14 @@ pub fn run(host: &mut Host, question: &Question, settings: &Settings) -> Result<
     let given = given.collect::<Result<Vec<_>>>().map_err(|error| (2, error))?;
     let resources = Known::from(gather::resources(host, None, Purpose::Look));
     let mut machine = Machine::look(host, settings, resources, given);
-    let subjects = subject::all(&mut machine, question)?;
-    match question.json {
-        true => output::answer(&report::json(&subjects)),
-        false => output::answer(&report::text(&subjects, std::io::stdout().is_terminal())),
-    }
-    .map_err(|error| (3, error))?;
-    Ok(subjects.iter().map(|subject| subject.answer).max().unwrap_or(Answer::Allowed).exit_code())
+    let mut report = match question.json {
+        true => Report::json(),
+        false => Report::text(std::io::stdout().is_terminal()),
+    };
+    subject::each(&mut machine, question, &mut |subject| report.add(subject))?;
+    let answer = report.answer();
+    output::answer(&report.finish()).map_err(|error| (3, error))?;
+    Ok(answer.exit_code())
 }
 
 fn given(host: &Host, path: &std::path::Path) -> Result<NodeFacts> {
@@ -100,6 +102,7 @@ pub(crate) struct Machine<'a> {
     host: &'a mut Host,
     settings: &'a Settings,
     resources: Known<Vec<Resource>>,
+    around: Around,
     peers: peers::Peers,
 }
 
@@ -116,10 +119,14 @@ impl<'a> Machine<'a> {
         given: Vec<NodeFacts>,
     ) -> Machine<'a> {
         let mut peers = peers::Peers::new(given);
-        if let Known::Is(resources) = &mut resources {
-            peers.name(host, resources);
-            gather::handler_entries::look(host, resources);
-        }
-        Machine { host, settings, resources, peers }
+        let around = match &mut resources {
+            Known::Is(resources) => {
+                peers.name(host, resources);
+                gather::handler_entries::look(host, resources);
+                Around::all(host, resources)
+            }
+            Known::Unknown(_) => Around::look(host),
+        };
+        Machine { host, settings, resources, around, peers }
     }
 }

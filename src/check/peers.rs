@@ -3,6 +3,7 @@
 use crate::config::Settings;
 use crate::facts::{Known, NodeFacts, PeerAnswer, Resource};
 use crate::gather;
+use crate::gather::peers::Told;
 use crate::host::{Host, output};
 use crate::report::one_line;
 use std::collections::BTreeMap;
@@ -11,9 +12,9 @@ use std::path::Path;
 /// What peers have said, each asked once.
 pub struct Peers {
     /// From files.
-    given: Vec<NodeFacts>,
+    given: Vec<Told>,
     /// By host name; `None` for one that could not be asked.
-    asked: BTreeMap<String, Option<NodeFacts>>,
+    asked: BTreeMap<String, Option<Told>>,
     /// What DRBD itself calls each peer, by resource and host name.
     called: BTreeMap<(String, String), String>,
 }
@@ -21,6 +22,7 @@ pub struct Peers {
 impl Peers {
     /// Nobody has been asked yet.
     pub fn new(given: Vec<NodeFacts>) -> Peers {
+        let given = given.into_iter().map(Told::new).collect();
         Peers { given, asked: BTreeMap::new(), called: BTreeMap::new() }
     }
 
@@ -67,8 +69,10 @@ impl Peers {
             let called = self.called.get(&(resource.name.clone(), connection.peer.clone()));
             let mut names = vec![connection.peer.clone()];
             names.extend(called.filter(|called| **called != connection.peer).cloned());
-            if let Some((peer, facts)) = self.said(host, &connection.peer, only, settings) {
-                fresh.push(gather::peers::about(resource, &peer, names, host.now(), &facts));
+            let Some((peer, told)) = self.said(host, &connection.peer, only, settings) else { continue };
+            match told.about(&resource.name, peer, names, host.now()) {
+                Ok(answer) => fresh.push(answer),
+                Err(error) => output::say(&one_line(&format!("{error:#}; it is not believed"))),
             }
         }
         fresh
@@ -82,23 +86,25 @@ impl Peers {
         }
     }
 
-    fn said(
-        &mut self,
+    fn said<'a>(
+        &'a mut self,
         host: &Host,
-        name: &str,
+        name: &'a str,
         only: bool,
         settings: &Settings,
-    ) -> Option<(String, NodeFacts)> {
-        let named = |facts: &&NodeFacts| facts.node.host.value().is_some_and(|host| host == name);
+    ) -> Option<(&'a str, &'a Told)> {
+        let named = self.given.iter().position(|told| told.host() == Some(name));
         // With one peer and one file there is no doubt whose it is, whatever its name.
-        let only = Some(&self.given).filter(|given| only && given.len() == 1).and_then(|given| given.first());
-        if let Some(facts) = self.given.iter().find(named).or(only) {
-            return Some((facts.node.host.value().map_or(name, String::as_str).to_string(), facts.clone()));
+        match named.or((only && self.given.len() == 1).then_some(0)) {
+            Some(place) => {
+                let told = &self.given[place];
+                Some((told.host().unwrap_or(name), told))
+            }
+            None => self.ask(host, name, settings).map(|told| (name, told)),
         }
-        self.ask(host, name, settings).map(|facts| (name.to_string(), facts))
     }
 
-    fn ask(&mut self, host: &Host, name: &str, settings: &Settings) -> Option<NodeFacts> {
+    fn ask(&mut self, host: &Host, name: &str, settings: &Settings) -> Option<&Told> {
         // The settings of a directory that somebody sent must not run a program here.
         let how = settings.peers().get(name).filter(|_| host.root() == Path::new("/"))?;
         let answer = self.asked.entry(name.to_string()).or_insert_with(|| {
@@ -106,8 +112,8 @@ impl Peers {
             if let Err(error) = &answer {
                 output::say(&one_line(&format!("{name} could not be asked: {error:#}")));
             }
-            answer.ok()
+            answer.map(Told::new).ok()
         });
-        answer.clone()
+        answer.as_ref()
     }
 }

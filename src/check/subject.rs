@@ -56,16 +56,20 @@ impl Answer {
     }
 }
 
-/// Judges everything that is asked about. The error comes with its exit code.
-pub fn all(machine: &mut Machine, question: &Question) -> Result<Vec<Subject>, (i32, anyhow::Error)> {
-    let mut subjects = Vec::new();
+/// Judges everything that is asked about and hands each subject to `tell`, which keeps of it what it
+/// needs: the facts about a thousand resources do not stand in memory at once. The error comes with its exit code.
+pub fn each(
+    machine: &mut Machine,
+    question: &Question,
+    tell: &mut dyn FnMut(&Subject),
+) -> Result<(), (i32, anyhow::Error)> {
     let mut paths = Vec::new();
     if question.all {
         let resources = match &machine.resources {
             Known::Is(resources) => resources.clone(),
             Known::Unknown(why) => return Err((3, anyhow!("{why}"))),
         };
-        subjects.extend(resources.iter().flat_map(|resource| of_resource(machine, resource)));
+        resources.iter().for_each(|resource| of_resource(machine, resource, tell));
         paths.extend(toolstack::configurations(machine.host).map_err(|error| (3, error))?);
     }
     for word in &question.subjects {
@@ -75,10 +79,9 @@ pub fn all(machine: &mut Machine, question: &Question) -> Result<Vec<Subject>, (
         }
         let target = Target::parse(word.as_bytes())
             .map_err(|why| (2, anyhow!("{}: {why}", crate::report::one_line(word))))?;
-        subjects.extend(of_target(machine, target));
+        of_target(machine, target, tell);
     }
-    subjects.extend(guest::all(machine, &paths).map_err(|error| (2, error))?);
-    Ok(subjects)
+    guest::each(machine, &paths, tell).map_err(|error| (2, error))
 }
 
 /// Whether a word is the path of a configuration; a resource has no such name.
@@ -89,22 +92,24 @@ fn is_path(word: &str) -> bool {
 }
 
 /// One subject a volume, unless one volume is named.
-fn of_target(machine: &mut Machine, target: Target) -> Vec<Subject> {
+fn of_target(machine: &mut Machine, target: Target, tell: &mut dyn FnMut(&Subject)) {
     match (machine.resource(&target.resource), target.volume) {
-        (Some(resource), None) => of_resource(machine, &resource),
-        (resource, _) => vec![of_volume(machine, target, resource)],
+        (Some(resource), None) => of_resource(machine, &resource, tell),
+        (resource, _) => tell(&of_volume(machine, target, resource)),
     }
 }
 
-fn of_resource(machine: &mut Machine, resource: &Resource) -> Vec<Subject> {
+fn of_resource(machine: &mut Machine, resource: &Resource, tell: &mut dyn FnMut(&Subject)) {
     let several = resource.volumes.len() > 1;
     let mut volumes: Vec<Option<u32>> =
         resource.volumes.iter().map(|volume| several.then_some(volume.number)).collect();
     if volumes.is_empty() {
         volumes.push(None);
     }
-    let target = |volume| Target { resource: resource.name.clone(), volume };
-    volumes.into_iter().map(|volume| of_volume(machine, target(volume), Some(resource.clone()))).collect()
+    for volume in volumes {
+        let target = Target { resource: resource.name.clone(), volume };
+        tell(&of_volume(machine, target, Some(resource.clone())));
+    }
 }
 
 fn of_volume(machine: &mut Machine, target: Target, resource: Option<Resource>) -> Subject {
@@ -120,7 +125,7 @@ pub(super) fn volume_facts(machine: &mut Machine, target: Target, resource: Opti
         Known::Is(_) => Known::Is(resource.clone()),
         Known::Unknown(why) => Known::Unknown(why.clone()),
     };
-    let mut facts = gather::dry_run(machine.host, target, known, machine.settings);
+    let mut facts = gather::dry_run_of_many(machine.host, &machine.around, target, known, machine.settings);
     if let Some(resource) = &resource {
         facts.peers = machine.peers.of(machine.host, resource, machine.settings);
         // They were asked after the host was looked at: no answer is from the future.

@@ -2,10 +2,10 @@
 
 use super::drbd::untold;
 use super::drbd::{Connection, Resource, Volume};
-use super::storage::Devices;
+use super::storage::{Device, Devices};
 use super::{Known, PhysicalDevice, ProgramKind, storage};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// The version of [`NodeFacts`]' JSON.
 pub const FACTS_VERSION: u32 = 1;
@@ -29,15 +29,28 @@ pub struct NodeFacts {
 impl NodeFacts {
     /// Leaves out the devices on which no resource stands.
     pub fn keep_devices_of_resources(&mut self) {
-        let resources = self.resources.value().into_iter().flatten();
-        let volumes: Vec<_> = resources.flat_map(|resource| &resource.volumes).collect();
-        let drbd: Vec<String> = volumes.iter().map(|volume| format!("drbd{}", volume.minor)).collect();
-        let lower = volumes.iter().flat_map(|volume| [&volume.data, &volume.meta]).filter_map(Known::value);
-        let roots: Vec<&str> = drbd.iter().chain(lower).map(String::as_str).collect();
-        let found = storage::stacks(&self.devices, &roots).found;
-        let wanted: BTreeSet<String> = found.iter().map(|(name, _)| name.to_string()).collect();
-        self.devices.retain(|name, _| wanted.contains(name));
+        let resources = self.resources.value().map_or(&[][..], Vec::as_slice);
+        self.devices = devices_below(&self.devices, resources);
     }
+}
+
+/// Of `devices`, those on which one of the resources stands.
+pub fn devices_below(devices: &Devices, resources: &[Resource]) -> Devices {
+    let below = stack_of(devices, resources).into_iter();
+    below.map(|(name, device)| (name.to_string(), device.clone())).collect()
+}
+
+/// The same by name, without a copy: of each volume no more devices than a volume can stand on.
+pub fn stack_of<'a>(devices: &'a Devices, resources: &[Resource]) -> BTreeMap<&'a str, &'a Device> {
+    let mut below = BTreeMap::new();
+    for volume in resources.iter().flat_map(|resource| &resource.volumes) {
+        let drbd = format!("drbd{}", volume.minor);
+        let lower = [&volume.data, &volume.meta].into_iter().filter_map(Known::value);
+        let roots = lower.chain([&drbd]).filter_map(|root| devices.get_key_value(root));
+        let roots: Vec<&str> = roots.map(|(name, _)| name.as_str()).collect();
+        below.extend(storage::stacks(devices, &roots).found);
+    }
+    below
 }
 
 /// A host.

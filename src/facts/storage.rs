@@ -148,6 +148,9 @@ impl Device {
     }
 }
 
+/// No volume stands on more devices than this.
+pub const MOST_DEVICES: usize = 1000;
+
 /// What was found on the way down from a device.
 pub struct Walk<'a> {
     /// Each device once, from the top down.
@@ -161,7 +164,7 @@ pub fn stack<'a>(devices: &'a Devices, root: &'a str) -> Walk<'a> {
     walk(devices, &[root], |_| true)
 }
 
-/// Every device below any of `roots`, themselves included.
+/// Every device below any of `roots`, themselves included, up to [`MOST_DEVICES`].
 pub fn stacks<'a>(devices: &'a Devices, roots: &[&'a str]) -> Walk<'a> {
     walk(devices, roots, |_| true)
 }
@@ -204,6 +207,11 @@ fn walk<'a>(devices: &'a Devices, roots: &[&'a str], enter: impl Fn(&Device) -> 
     let mut next: VecDeque<&str> = roots.iter().copied().filter(|root| seen.insert(*root)).collect();
     let mut walk = Walk { found: Vec::new(), unknown: None };
     while let Some(name) = next.pop_front() {
+        if walk.found.len() == MOST_DEVICES {
+            walk.unknown =
+                Some(format!("more than {MOST_DEVICES} devices are below {}", roots.join(" and ")));
+            break;
+        }
         let Some(device) = devices.get(name) else {
             walk.unknown = Some(format!("{name} was not looked at"));
             continue;

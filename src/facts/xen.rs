@@ -109,7 +109,7 @@ impl fmt::Display for PhysicalDevice {
 }
 
 /// A backend device that has been given a block device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Vbd {
     /// The guest.
     pub domid: u32,

@@ -3,6 +3,7 @@
 //! Changes nothing and decides nothing. A read that fails becomes
 //! [`Known::Unknown`] with its reason.
 
+mod around;
 pub mod claims;
 pub mod domains;
 pub mod domu;
@@ -32,6 +33,7 @@ use crate::facts::{Backend, Connection, FACTS_VERSION, Facts, Fencing, Known, No
 use crate::host::Host;
 use crate::target::Target;
 use anyhow::Result;
+pub use around::Around;
 use drbd::Purpose;
 use std::collections::HashMap;
 
@@ -62,10 +64,11 @@ pub fn facts(host: &Host, event: &Hotplug, target: &Result<Target, String>, sett
         Ok(target) => Known::from(host.timed("drbd", || resource(host, &target.resource))),
         Err(reason) => Known::Unknown(reason.clone()),
     };
-    let mut facts = facts_of(host, Some(&event.vbd), backend, target.clone(), resource);
+    let around = Around::look(host);
+    let mut facts = facts_around(host, &around, Some(&event.vbd), backend, target.clone(), resource);
     if event.action == Action::Add {
         usage(host, &mut facts);
-        durability(host, &mut facts, settings);
+        durability(host, &around, &mut facts, settings);
         fencing(host, &mut facts);
         // It tries one itself: no earlier one counts.
         facts.last_flush = Known::Is(None);
@@ -76,10 +79,21 @@ pub fn facts(host: &Host, event: &Hotplug, target: &Result<Target, String>, sett
 
 /// The same for those who only ask: about a resource as it was read, before any guest wants it.
 pub fn dry_run(host: &Host, target: Target, resource: Known<Option<Resource>>, settings: &Settings) -> Facts {
+    dry_run_of_many(host, &Around::look(host), target, resource, settings)
+}
+
+/// The same of one resource of many, which share what is `around` them.
+pub fn dry_run_of_many(
+    host: &Host,
+    around: &Around,
+    target: Target,
+    resource: Known<Option<Resource>>,
+    settings: &Settings,
+) -> Facts {
     let no_backend = Known::Unknown("no backend is concerned".into());
-    let mut facts = facts_of(host, None, no_backend, Ok(target), resource);
+    let mut facts = facts_around(host, around, None, no_backend, Ok(target), resource);
     usage(host, &mut facts);
-    durability(host, &mut facts, settings);
+    durability(host, around, &mut facts, settings);
     if let (Ok(target), Some(volume)) = (&facts.target, facts.volume()) {
         facts.last_flush = Known::from(probes::last(host, &target.resource, volume.minor));
     }
@@ -101,8 +115,18 @@ pub fn facts_of(
     target: Result<Target, String>,
     resource: Known<Option<Resource>>,
 ) -> Facts {
-    let major = Known::from(major(host));
-    let vbds = Known::from(host.timed("sharing", || sharing::vbds(host)));
+    facts_around(host, &Around::look(host), vbd, backend, target, resource)
+}
+
+fn facts_around(
+    host: &Host,
+    around: &Around,
+    vbd: Option<&VbdPath>,
+    backend: Known<Option<Backend>>,
+    target: Result<Target, String>,
+    resource: Known<Option<Resource>>,
+) -> Facts {
+    let (major, vbds) = (around.major.clone(), around.vbds.clone());
     let users = Known::from(vbd::users(host, vbd, &resource, &major, &vbds));
     let (claim, lone, window, quarantine) = match &target {
         Ok(target) => (
@@ -151,10 +175,10 @@ fn major(host: &Host) -> Result<u32> {
 }
 
 /// What the disks here and the peers do to a flush.
-fn durability(host: &Host, facts: &mut Facts, settings: &Settings) {
+fn durability(host: &Host, around: &Around, facts: &mut Facts, settings: &Settings) {
     let Known::Is(Some(resource)) = &mut facts.resource else { return };
     facts.node = node::node(host);
-    facts.devices = host.timed("storage", || storage::look(host, std::slice::from_mut(resource)));
+    facts.devices = around.devices_of(host, resource);
     if let Some(name) = facts.node.host.value() {
         settings.vouch(name, &mut facts.devices);
     }

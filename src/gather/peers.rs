@@ -4,11 +4,12 @@
 
 use super::records;
 use crate::config::AskPeer;
-use crate::facts::{FACTS_VERSION, NodeFacts, PeerAnswer, Resource};
+use crate::facts::storage::Device;
+use crate::facts::{FACTS_VERSION, Known, NodeFacts, PeerAnswer, Resource, stack_of};
 use crate::host::{Host, program};
 use anyhow::{Context, Result, ensure};
-use serde::Deserialize;
-use std::collections::BTreeSet;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// No answer is larger: a host with a thousand resources stays far below it.
 const LARGEST: usize = 16 << 20;
+/// No part about one resource is larger: what a peer says of itself stands in each part, and must not make
+/// a thousand times as much of one long answer. A volume on 20 devices takes 10 KiB.
+const LARGEST_PART: usize = 256 << 10;
 
 /// Where the last answers about a resource are. The name has been checked.
 fn path(resource: &str) -> String {
@@ -107,18 +111,77 @@ fn each_once(facts: &NodeFacts) -> Result<()> {
     Ok(())
 }
 
-/// Of what a peer said, the part about one resource, with the connections that lead to it.
-pub fn about(
-    resource: &Resource,
-    peer: &str,
-    connections: Vec<String>,
-    at: u64,
-    facts: &NodeFacts,
-) -> PeerAnswer {
-    let mut facts = facts.clone();
-    if let crate::facts::Known::Is(resources) = &mut facts.resources {
-        resources.retain(|other| other.name == resource.name);
+/// What a peer has said of itself, by resource: each of many takes its part without looking through all.
+pub struct Told {
+    /// Without the resources.
+    facts: NodeFacts,
+    resources: HashMap<String, Resource>,
+    /// How long what stands in every part is as JSON: the node, and by name each device.
+    node_length: usize,
+    device_lengths: HashMap<String, usize>,
+}
+
+impl Told {
+    /// Sorts what the peer has said.
+    pub fn new(mut facts: NodeFacts) -> Told {
+        let resources = match &mut facts.resources {
+            Known::Is(resources) => std::mem::take(resources),
+            Known::Unknown(_) => Vec::new(),
+        };
+        let by_name = |resource: Resource| (resource.name.clone(), resource);
+        let device_length = |(name, device): (&String, &Device)| (name.clone(), name.len() + length(device));
+        Told {
+            resources: resources.into_iter().map(by_name).collect(),
+            node_length: length(&facts.node),
+            device_lengths: facts.devices.iter().map(device_length).collect(),
+            facts,
+        }
     }
-    facts.keep_devices_of_resources();
-    PeerAnswer { peer: peer.to_string(), connections, at, facts }
+
+    /// The peer's own name, where it tells that.
+    pub fn host(&self) -> Option<&str> {
+        self.facts.node.host.value().map(String::as_str)
+    }
+
+    /// The part about one resource, with the connections that lead to the peer. Too long a part is an error.
+    pub fn about(&self, resource: &str, peer: &str, connections: Vec<String>, at: u64) -> Result<PeerAnswer> {
+        let about = self.resources.get(resource).map_or(&[][..], std::slice::from_ref);
+        let below = stack_of(&self.facts.devices, about);
+        let of_device = |(name, _): (&&str, _)| self.device_lengths.get(*name).copied().unwrap_or(0);
+        let long = self.node_length + length(&about) + below.iter().map(of_device).sum::<usize>();
+        ensure!(long <= LARGEST_PART, "what {peer} says of {resource} is longer than {LARGEST_PART} bytes");
+        let facts = NodeFacts {
+            version: self.facts.version,
+            at: self.facts.at,
+            node: self.facts.node.clone(),
+            resources: match &self.facts.resources {
+                Known::Is(_) => Known::Is(about.to_vec()),
+                Known::Unknown(why) => Known::Unknown(why.clone()),
+            },
+            devices: below.into_iter().map(|(name, device)| (name.to_string(), device.clone())).collect(),
+        };
+        Ok(PeerAnswer { peer: peer.to_string(), connections, at, facts })
+    }
+}
+
+/// How long a value is as JSON.
+fn length(value: &impl Serialize) -> usize {
+    let mut length = Length(0);
+    // Nothing fails to be counted: what has no JSON cannot have come as JSON.
+    let _ = serde_json::to_writer(&mut length, value);
+    length.0
+}
+
+/// Counts what is written to it.
+struct Length(usize);
+
+impl std::io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

@@ -1,10 +1,9 @@
 //! Everything that `block-drbd status` looks at. Where something cannot be had, the rest is.
 
 use super::drbd::Purpose;
-use super::{claims, lone, node, probes, quarantine, sharing, usage, vbd, windows};
+use super::{Around, claims, lone, node, probes, quarantine, usage, vbd, windows};
 use crate::facts::{
-    Claim, HostStatus, Incoming, Known, Record, Resource, ResourceStatus, Role, User, Vbd, Volume,
-    VolumeStatus,
+    Claim, HostStatus, Incoming, Known, Record, Resource, ResourceStatus, Role, User, Volume, VolumeStatus,
 };
 use crate::host::Host;
 use crate::host::own::Unusable;
@@ -14,18 +13,12 @@ use std::collections::BTreeSet;
 /// Where this program's records are.
 const RECORDS: &str = "/run/block-drbd";
 
-/// What is the same for every resource.
-struct Around {
-    major: Known<u32>,
-    vbds: Known<Vec<Vbd>>,
-}
-
 /// Looks at this host. The error is that DRBD cannot be asked, without which there is nothing to show.
 pub fn look(host: &Host) -> Result<HostStatus> {
     let resources = super::resources(host, None, Purpose::Look);
     let mut resources = resources.context("asking DRBD for its resources")?;
     super::name_peers(host, &mut resources);
-    let around = Around { major: Known::from(super::major(host)), vbds: Known::from(sharing::vbds(host)) };
+    let around = Around::look(host);
     let recorded = [claims::resources(host), windows::resources(host), quarantine::resources(host)];
     let not_up = |name: &&String| !resources.iter().any(|resource| resource.name == **name);
     let gone: BTreeSet<String> = recorded.iter().flatten().flatten().filter(not_up).cloned().collect();

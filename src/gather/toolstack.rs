@@ -7,6 +7,7 @@ use crate::guest::DrbdVolume;
 use crate::guest::{GuestConfig, GuestFacts, SCRIPT, Script, SharedWith};
 use crate::host::Host;
 use anyhow::{Context, Result, bail};
+use std::sync::Arc;
 
 /// Where Xen looks for scripts that are named without a path.
 const SCRIPTS: &str = "/etc/xen/scripts";
@@ -15,7 +16,7 @@ const SCRIPTS: &str = "/etc/xen/scripts";
 pub fn guest(
     host: &Host,
     config: GuestConfig,
-    volumes: Known<Vec<DrbdVolume>>,
+    volumes: Known<Arc<[DrbdVolume]>>,
     others: Vec<SharedWith>,
 ) -> GuestFacts {
     GuestFacts {

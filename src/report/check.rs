@@ -12,11 +12,16 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use std::fmt::Write;
 
-#[derive(Serialize)]
-struct Document<'a> {
-    version: u32,
-    verdict: Answer,
-    subjects: Vec<SubjectJson<'a>>,
+/// The answer, put together subject by subject: of each only what is printed is kept.
+pub struct Report {
+    form: Form,
+    answer: Answer,
+    parts: Vec<String>,
+}
+
+enum Form {
+    Json,
+    Text(Paint),
 }
 
 #[derive(Serialize)]
@@ -26,28 +31,52 @@ struct SubjectJson<'a> {
     findings: &'a [Finding],
 }
 
-/// `{"version":1,"verdict":…,"subjects":[…]}` on one line, and its end.
-pub fn json(subjects: &[Subject]) -> String {
-    let verdict = subjects.iter().map(|subject| subject.answer).max().unwrap_or(Answer::Allowed);
-    let subjects = subjects.iter().map(|subject| SubjectJson {
-        name: &subject.name,
-        verdict: subject.answer,
-        findings: &subject.findings,
-    });
-    let document = Document { version: 1, verdict, subjects: subjects.collect() };
-    let json = serde_json::to_string(&document);
-    let json = json.unwrap_or_else(|error| format!("{{\"version\":1,\"error\":\"{error}\"}}"));
-    format!("{}\n", escaped(&json))
+impl Report {
+    /// `{"version":1,"verdict":…,"subjects":[…]}` on one line, and its end.
+    pub fn json() -> Report {
+        Report { form: Form::Json, answer: Answer::Allowed, parts: Vec::new() }
+    }
+
+    /// The same for people; in colour on a terminal.
+    pub fn text(terminal: bool) -> Report {
+        Report { form: Form::Text(Paint::new(terminal)), answer: Answer::Allowed, parts: Vec::new() }
+    }
+
+    /// Adds one subject.
+    pub fn add(&mut self, subject: &Subject) {
+        self.answer = self.answer.max(subject.answer);
+        self.parts.push(match &self.form {
+            Form::Json => subject_json(subject),
+            Form::Text(paint) => subject_text(subject, paint),
+        });
+    }
+
+    /// The worst answer of all subjects.
+    pub fn answer(&self) -> Answer {
+        self.answer
+    }
+
+    /// All of it.
+    pub fn finish(self) -> String {
+        match self.form {
+            Form::Json => {
+                let verdict = json_of(&self.answer);
+                format!("{{\"version\":1,\"verdict\":{verdict},\"subjects\":[{}]}}\n", self.parts.join(","))
+            }
+            Form::Text(_) if self.parts.is_empty() => "nothing to check: DRBD has no resource up\n".into(),
+            Form::Text(_) => self.parts.join("\n"),
+        }
+    }
 }
 
-/// The same for people; in colour on a terminal.
-pub fn text(subjects: &[Subject], terminal: bool) -> String {
-    let paint = Paint::new(terminal);
-    let parts: Vec<String> = subjects.iter().map(|subject| subject_text(subject, &paint)).collect();
-    match parts.is_empty() {
-        true => "nothing to check: DRBD has no resource up\n".into(),
-        false => parts.join("\n"),
-    }
+fn subject_json(subject: &Subject) -> String {
+    let Subject { name, answer, findings, .. } = subject;
+    json_of(&SubjectJson { name, verdict: *answer, findings })
+}
+
+fn json_of(value: &impl Serialize) -> String {
+    let json = serde_json::to_string(value);
+    escaped(&json.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")))
 }
 
 fn subject_text(subject: &Subject, paint: &Paint) -> String {

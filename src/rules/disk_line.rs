@@ -20,7 +20,7 @@ impl<'a> DiskLine<'a> {
     /// Every disk of the configuration, where they are known.
     pub fn all(guest: &'a GuestFacts) -> Vec<DiskLine<'a>> {
         let disks = guest.config.disks.value().into_iter().flatten();
-        let volumes = guest.volumes.value().map_or(&[][..], Vec::as_slice);
+        let volumes = guest.volumes.value().map_or(&[][..], AsRef::as_ref);
         let line = |disk: &'a ConfigDisk| DiskLine {
             guest,
             disk,

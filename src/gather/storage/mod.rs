@@ -13,15 +13,12 @@ mod lower;
 mod queue;
 mod sysfs;
 
-use crate::facts::storage::{Device, DeviceKind, Devices};
+use crate::facts::storage::{Device, DeviceKind, Devices, MOST_DEVICES};
 use crate::facts::{Known, Resource};
 use crate::host::Host;
 use file::Files;
 use lookup::Lookup;
 use std::collections::BTreeMap;
-
-/// No volume stands on more devices than this.
-const MOST_DEVICES: usize = 1000;
 
 /// No stack is higher than this: a partition, RAID, encryption, LVM and bcache are five.
 const HIGHEST_STACK: usize = 64;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::gather::domu;
 use crate::guest::*;
+use std::sync::Arc;
 
 const GATE: &str = "vdev=xvda,access=rw,script=block-drbd,target=r0";
 
@@ -13,12 +14,12 @@ fn guest(text: &str) -> GuestFacts {
         xen: Known::Is((4, 17)),
         script: Known::Is(Script::Program),
         run_hotplug_scripts: Known::Is(None),
-        volumes: Known::Is(vec![DrbdVolume {
+        volumes: Known::Is(Arc::new([DrbdVolume {
             resource: "r0".into(),
             number: 0,
             minor: 3,
             below: vec!["vg/r0".into(), "vg-r0".into(), "dm-0".into()],
-        }]),
+        }])),
         others: Vec::new(),
     }
 }
