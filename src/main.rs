@@ -8,7 +8,7 @@ use block_drbd::config::{self, Settings};
 use block_drbd::event::drbd::EventName;
 use block_drbd::event::{self, Action, Hotplug};
 use block_drbd::host::syslog::{self, Level};
-use block_drbd::host::{Deadline, Host, output, signals};
+use block_drbd::host::{self, Deadline, Host, output};
 use block_drbd::migrate;
 use block_drbd::target::Target;
 use block_drbd::{admin, drbd_handler, hotplug, quarantine, report, status};
@@ -17,6 +17,10 @@ use clap::error::ErrorKind;
 use std::time::Duration;
 
 fn main() {
+    if let Err(error) = host::begin() {
+        output::say(&report::one_line(&format!("{error:#}")));
+        std::process::exit(3);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => std::process::exit(explain(&error)),
@@ -51,7 +55,6 @@ fn explain(error: &clap::Error) -> i32 {
 
 fn run(host: &mut Host, cli: &Cli) -> Result<i32, (i32, anyhow::Error)> {
     let tried = |error| (3, error);
-    signals::catch().map_err(tried)?;
     match &cli.command {
         Command::Add { .. } => call(host, Action::Add, cli),
         Command::Remove { .. } => call(host, Action::Remove, cli),

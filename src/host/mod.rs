@@ -17,7 +17,8 @@ pub mod lock;
 pub mod output;
 pub mod own;
 pub mod program;
-pub mod signals;
+mod signals;
+mod start;
 pub mod supervised;
 mod sys;
 pub mod syslog;
@@ -36,6 +37,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 pub use deadline::{Deadline, Stop};
 use genl::Genl;
+pub use start::begin;
 use xenstore::Xenstore;
 
 /// The machine, or a directory that stands for one.

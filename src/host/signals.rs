@@ -5,6 +5,7 @@
 //! middle would leave a resource Primary: the work stops at its next look at
 //! the deadline, and is undone.
 
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
@@ -21,11 +22,18 @@ extern "C" fn remember(number: libc::c_int) {
     let _ = RECEIVED.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
 }
 
-/// Makes the three signals interrupt system calls and be remembered, and
-/// SIGPIPE, which libxl resets to its default, an ordinary error.
+/// Sets what signals do, whatever the caller has left behind: a process inherits over execve(2)
+/// which signals are ignored and which are blocked.
+///
+/// The three signals interrupt system calls and are remembered. SIGPIPE, which libxl resets to its
+/// default, and SIGXFSZ, which a file size limit sends, are ordinary errors of write(2): EPIPE and
+/// EFBIG. SIGCHLD is at its default, because the end of a child is lost where it is ignored (wait(2)).
 pub fn catch() -> anyhow::Result<()> {
     for number in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         super::sys::on_signal(number, remember)?;
     }
-    super::sys::ignore_signal(libc::SIGPIPE)
+    super::sys::ignore_signal(libc::SIGPIPE)?;
+    super::sys::ignore_signal(libc::SIGXFSZ)?;
+    super::sys::default_signal(libc::SIGCHLD)?;
+    Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?)
 }

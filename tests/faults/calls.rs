@@ -66,6 +66,8 @@ const TABLE: &[(i64, &str, &[Errno])] = &[
     (libc::SYS_fsync, "fsync", &[EIO, ENOSPC, EINTR]),
     (libc::SYS_fcntl, "fcntl", &[]),
     (libc::SYS_ioctl, "ioctl", &[]),
+    // ENOSYS, EINVAL: kernels that do not have it yet, or not this flag (close_range(2)).
+    (libc::SYS_close_range, "close_range", &[ENOSYS, EINVAL, EMFILE]),
     (libc::SYS_dup2, "dup2", &[EINTR, EMFILE]),
     (libc::SYS_chdir, "chdir", &[EACCES, EIO]),
     // Sockets and pipes.
@@ -85,6 +87,8 @@ const TABLE: &[(i64, &str, &[Errno])] = &[
     (libc::SYS_execve, "execve", &[EACCES, ENOENT, ENOMEM, ETXTBSY]),
     // ECHILD: whoever ignores SIGCHLD hands that on to the programs that he starts (wait(2)).
     (libc::SYS_wait4, "wait4", &[EINTR, ECHILD]),
+    (libc::SYS_pidfd_open, "pidfd_open", &[ENOSYS, EMFILE, ENOMEM]),
+    (libc::SYS_umask, "umask", &[]),
     (libc::SYS_kill, "kill", &[ESRCH]),
     (libc::SYS_setpgid, "setpgid", &[EPERM]),
     (libc::SYS_prctl, "prctl", &[]),
