@@ -161,6 +161,54 @@ fn a_handler_that_dies_inside_answers_all_the_same() {
 }
 
 #[test]
+fn a_program_that_has_ended_has_answered_whoever_keeps_its_output() {
+    Node::each(|node| {
+        node.program("opt/fence", "sleep 600 & echo $! > ROOT/sleeper; exit 4");
+        let started = Instant::now();
+        answers(&node, PROGRAM, 4, "/opt/fence answers 4");
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        // What it has left behind is nobody's to end: a logger, a connection that is kept.
+        let sleeper = node.text("sleeper").unwrap();
+        kill(Pid::from_raw(sleeper.trim().parse().unwrap()), Signal::SIGKILL).unwrap();
+    });
+}
+
+#[test]
+fn what_a_program_has_started_ends_with_a_handler_that_is_killed() {
+    Node::each(|node| {
+        node.program("opt/fence", "sleep 600 & echo $! > ROOT/sleeper; wait");
+        node.settings(&format!("[fencing]\nbudget-seconds = 3\nmethods = [{PROGRAM}]\n"));
+        for (whom, signal) in [("handler", Signal::SIGKILL), ("child", Signal::SIGSTOP)] {
+            let _ = fs::remove_file(node.machine.path("sleeper"));
+            let mut handler = node.command("fence-peer").spawn().unwrap();
+            let sleeper = node.awaited("sleeper", 1);
+            let pid = handler.id();
+            let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+            let victim = if whom == "child" { children } else { pid.to_string() };
+            kill(Pid::from_raw(victim.trim().parse().unwrap()), signal).unwrap();
+            assert_eq!(handler.wait().unwrap().code(), (whom == "child").then_some(1), "{whom}");
+            handler::is_ended(&sleeper);
+        }
+    });
+}
+
+#[test]
+fn a_program_that_never_stops_printing_is_one_sentence() {
+    Node::each(|node| {
+        for (script, words) in [
+            ("exec yes", "it printed more than 1048576 bytes"),
+            ("echo here; exec sleep 600", "it does not end: the time allowed for it is over"),
+        ] {
+            node.program("opt/fence", script);
+            node.settings(&format!("[fencing]\nbudget-seconds = 2\nmethods = [{PROGRAM}]\n"));
+            let said = node.handler("fence-peer");
+            assert!(said.code == 1 && said.err.contains(words), "{script}: {said:?}");
+            assert_eq!(said.err.lines().count(), 1, "{script}: {said:?}");
+        }
+    });
+}
+
+#[test]
 fn a_signal_is_answered_at_once() {
     Node::each(|node| {
         node.program("opt/fence", "sleep 600 & echo $! > ROOT/sleeper; wait");

@@ -36,7 +36,7 @@ pub enum Ended {
 }
 
 /// How long a killed child may take to die before it counts as stuck in the kernel.
-const DEATH: Duration = Duration::from_millis(200);
+pub(super) const DEATH: Duration = Duration::from_millis(200);
 
 /// Runs `call` in a child until it answers or `deadline` is over.
 ///
@@ -68,7 +68,6 @@ fn wait_for(reader: OwnedFd, child: Pid, deadline: Deadline) -> Result<Ended> {
             let mut answer = Vec::new();
             File::from(reader).read_to_end(&mut answer).context("reading a child's answer")?;
             // It ends at once: the call has closed what could hang in that, before it answered.
-            // ECHILD: whoever started this process ignores SIGCHLD, which it inherits (wait(2)).
             while waitpid(child, None) == Err(Errno::EINTR) {}
             anyhow::ensure!(!answer.is_empty(), "the child that made the call died without an answer");
             Ok(Ended::Answered(answer))

@@ -12,6 +12,7 @@ mod deadline;
 pub mod device;
 mod file;
 pub mod genl;
+mod group;
 mod links;
 pub mod lock;
 pub mod output;

@@ -5,15 +5,17 @@
 
 #![allow(clippy::disallowed_methods)]
 
-use super::bounded::{self, Ended};
-use super::{Deadline, Host, sys};
+use super::bounded::{self, DEATH, Ended};
+use super::group::Group;
+use super::{Deadline, Host, start, sys};
 use anyhow::{Context, Result, bail, ensure};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Read};
-use std::os::fd::AsFd;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -29,11 +31,17 @@ const STARTING: Duration = Duration::from_millis(500);
 /// What a program may print that is run for its exit code.
 const LARGEST_IGNORED: usize = 1 << 20;
 
+/// No pipe holds more: /proc/sys/fs/pipe-max-size, as the kernel has it.
+const LARGEST_PIPE: usize = 1 << 20;
+
+/// The pause between two looks whether a program has ended, where the kernel has no pidfd (before 5.3).
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 /// Where programs are found that are not named by their path.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Starts this program with `arguments`, in a session of its own, with no
-/// environment and no descriptors: nothing that ends the caller ends it.
+/// Starts this program with `arguments`, in a process group of its own, with no environment and
+/// no descriptor of the caller's: nothing that ends the caller ends it, and it keeps no lock and no pipe.
 pub fn detach(arguments: &[&str]) -> Result<()> {
     detach_with(arguments, &BTreeMap::new())
 }
@@ -100,61 +108,76 @@ pub fn of_root(host: &Host, command: &[String]) -> Result<Vec<String>> {
     Ok([&[program], arguments].concat())
 }
 
-/// Runs a program to its end, with these variables besides, for what it exits with. Whatever stands
-/// in its way kills it and all that it started.
+/// Runs a program to its end, with these variables besides, for what it exits with. One that does not
+/// end in time is killed with all that it has started.
 pub fn exit_of(
     command: &[String],
     environment: &BTreeMap<String, String>,
     deadline: Deadline,
 ) -> Result<i32> {
-    let (status, complaint) =
-        finish(command, environment, deadline, LARGEST_IGNORED).map(|said| (said.0, said.2))?;
-    match status.code() {
-        Some(code) => Ok(code),
-        None => bail!("it ended with {status}: {complaint}"),
-    }
+    let said = finish(command, environment, deadline, LARGEST_IGNORED)?;
+    said.status.code().with_context(|| said.failure())
 }
 
 /// Runs a program for whoever called this one: with his environment and his terminal, for as long
 /// as it takes. Whether it succeeded.
 pub fn run_for_the_user(command: &[String]) -> Result<bool> {
     let [program, arguments @ ..] = command else { bail!("the command is empty") };
-    let status = Command::new(program).args(arguments).status();
-    Ok(status.with_context(|| format!("starting {program}"))?.success())
+    let mut command = Command::new(program);
+    sys::undoes_what_is_ours(command.args(arguments), start::programs_umask());
+    Ok(command.status().with_context(|| format!("starting {program}"))?.success())
 }
 
 /// Runs a program with its arguments and returns what it printed, at most
-/// `largest` bytes. Whatever stands in its way kills it and all that it started.
+/// `largest` bytes. One that does not end in time is killed with all that it has started.
 pub fn run(command: &[String], deadline: Deadline, largest: usize) -> Result<String> {
-    let (status, output, complaint) = finish(command, &BTreeMap::new(), deadline, largest)?;
-    if !status.success() {
-        bail!("it failed with {status}: {complaint}");
-    }
-    String::from_utf8(output).context("what it printed is not text")
+    let said = finish(command, &BTreeMap::new(), deadline, largest)?;
+    ensure!(said.status.success(), "{}", said.failure());
+    String::from_utf8(said.output).context("what it printed is not text")
 }
 
 /// How a program ended, what it printed, and the beginning of what it complained of.
+struct Said {
+    status: ExitStatus,
+    output: Vec<u8>,
+    complaint: Vec<u8>,
+}
+
+impl Said {
+    /// How it has failed, in its own words.
+    fn failure(&self) -> String {
+        let complaint = String::from_utf8_lossy(&self.complaint);
+        let complaint: String = complaint.trim().chars().take(LONGEST_COMPLAINT).collect();
+        format!("it failed with {}: {complaint}", self.status)
+    }
+}
+
+/// Runs a program until it ends. What it has left running then, as a daemon, goes on; what a
+/// program that was killed has started is killed, too.
 fn finish(
     command: &[String],
     environment: &BTreeMap<String, String>,
     deadline: Deadline,
     largest: usize,
-) -> Result<(ExitStatus, Vec<u8>, String)> {
+) -> Result<Said> {
     let [program, arguments @ ..] = command else { bail!("the command is empty") };
-    let mut child = start(program, arguments, environment).with_context(|| format!("starting {program}"))?;
-    let output = listen(&mut child, deadline, largest);
-    if output.is_err() {
-        // The group: ssh may have started programs of its own.
-        let _ = i32::try_from(child.id()).map(|id| killpg(Pid::from_raw(id), Signal::SIGKILL));
+    let group = Group::new()?;
+    let mut child =
+        spawn(program, arguments, environment, &group).with_context(|| format!("starting {program}"))?;
+    let said = listen(&mut child, deadline, largest);
+    if !said.as_ref().is_ok_and(|said| said.status.code().is_some()) {
+        group.kill();
+        bury(&mut child);
     }
-    let status = child.wait().with_context(|| format!("waiting for {program}"))?;
-    let (output, complaint) = output?;
-    let complaint = String::from_utf8_lossy(&complaint);
-    let complaint = complaint.trim().chars().take(LONGEST_COMPLAINT).collect();
-    Ok((status, output, complaint))
+    said
 }
 
-fn start(program: &str, arguments: &[String], environment: &BTreeMap<String, String>) -> Result<Child> {
+fn spawn(
+    program: &str,
+    arguments: &[String],
+    environment: &BTreeMap<String, String>,
+    group: &Group,
+) -> Result<Child> {
     let mut command = Command::new(program);
     command
         .args(arguments)
@@ -166,56 +189,105 @@ fn start(program: &str, arguments: &[String], environment: &BTreeMap<String, Str
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .process_group(0);
+        .process_group(group.id());
+    sys::undoes_what_is_ours(&mut command, start::programs_umask());
     sys::dies_with_parent(&mut command);
     Ok(command.spawn()?)
 }
 
-/// What the program says until it closes both outputs.
-fn listen(child: &mut Child, deadline: Deadline, largest: usize) -> Result<(Vec<u8>, Vec<u8>)> {
-    let (mut out, mut err) =
-        (child.stdout.take().context("no output")?, child.stderr.take().context("no error output")?);
-    let (mut output, mut complaint) = (Vec::new(), Vec::new());
-    let (mut out_open, mut err_open) = (true, true);
-    while out_open || err_open {
-        let left = deadline.remaining()?;
-        let timeout = PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX);
-        let wanted = |open| if open { PollFlags::POLLIN } else { PollFlags::empty() };
-        let mut both =
-            [PollFd::new(out.as_fd(), wanted(out_open)), PollFd::new(err.as_fd(), wanted(err_open))];
-        // An error here is EINTR: the deadline tells whether to go on.
-        if poll(&mut both, timeout).is_err() {
-            continue;
-        }
-        let [out_ready, err_ready] = both.map(|fd| fd.any().unwrap_or(false));
-        if out_open && out_ready {
-            out_open = take(&mut out, &mut output)?;
-            anyhow::ensure!(output.len() <= largest, "it printed more than {largest} bytes");
-        }
-        if err_open && err_ready {
-            err_open = take(&mut err, &mut complaint)?;
-            complaint.truncate(LONGEST_COMPLAINT * 4);
+/// What the program says until it ends. The end of its output is something else: a daemon that
+/// it has left behind may keep that open for ever.
+fn listen(child: &mut Child, deadline: Deadline, largest: usize) -> Result<Said> {
+    let mut output = Ear::new(child.stdout.take().context("no output")?.into(), largest)?;
+    let mut complaint =
+        Ear::new(child.stderr.take().context("no error output")?.into(), LONGEST_COMPLAINT * 4)?;
+    let end = i32::try_from(child.id()).ok().and_then(|pid| sys::pidfd(Pid::from_raw(pid)).ok());
+    loop {
+        wait(&[output.open(), complaint.open(), end.as_ref().map(AsFd::as_fd)], end.is_some(), deadline)?;
+        // Asked before its pipes are read: whatever it has said before its end is in them.
+        let ended = child.try_wait().context("waiting for its end")?;
+        output.hear()?;
+        complaint.hear()?;
+        ensure!(output.said.len() <= largest, "it printed more than {largest} bytes");
+        if let Some(status) = ended {
+            return Ok(Said { status, output: output.said, complaint: complaint.said });
         }
     }
-    Ok((output, complaint))
 }
 
-/// Reads what is there; false at the end.
-fn take(pipe: &mut impl Read, into: &mut Vec<u8>) -> Result<bool> {
-    let mut buffer = [0; 16_384];
-    let length = match pipe.read(&mut buffer) {
-        // The deadline tells whether to go on.
-        Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(true),
-        read => read.context("reading what it printed")?,
-    };
-    into.extend_from_slice(&buffer[..length]);
-    Ok(length > 0)
+/// Waits until one of these can be read; where the end of the program is not among them,
+/// only for a moment.
+fn wait(descriptors: &[Option<BorrowedFd>], tells_end: bool, deadline: Deadline) -> Result<()> {
+    let left = deadline.remaining().context("it does not end")?;
+    let longest = if tells_end { left } else { left.min(LOOK_AGAIN) };
+    let timeout = PollTimeout::try_from(longest.as_millis() + 1).unwrap_or(PollTimeout::MAX);
+    let open = descriptors.iter().flatten();
+    let mut wanted: Vec<PollFd> = open.map(|open| PollFd::new(*open, PollFlags::POLLIN)).collect();
+    // An error here is EINTR: the deadline tells whether to go on.
+    let _ = poll(&mut wanted, timeout);
+    Ok(())
+}
+
+/// Waits for the end of a program that has been killed. One that the kernel does not let go
+/// stays: nobody can end it, and this process has to go on.
+fn bury(child: &mut Child) {
+    let grace = Deadline::after(DEATH).despite_signals();
+    while matches!(child.try_wait(), Ok(None)) && grace.remaining().is_ok() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// One output of a program.
+struct Ear {
+    pipe: Option<File>,
+    said: Vec<u8>,
+    /// How much of it is of interest.
+    most: usize,
+}
+
+impl Ear {
+    fn new(pipe: OwnedFd, most: usize) -> Result<Ear> {
+        fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).context("preparing to read what it prints")?;
+        Ok(Ear { pipe: Some(pipe.into()), said: Vec::new(), most })
+    }
+
+    /// The pipe, unless its end has been read.
+    fn open(&self) -> Option<BorrowedFd<'_>> {
+        self.pipe.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Reads what is there now, and no more than a pipe holds: whoever writes without end is not
+    /// listened to without end. Keeps one byte more than is of interest.
+    fn hear(&mut self) -> Result<()> {
+        let Some(pipe) = &mut self.pipe else { return Ok(()) };
+        if hear(pipe, &mut self.said, self.most + 1).context("reading what it printed")? {
+            self.pipe = None;
+        }
+        Ok(())
+    }
+}
+
+/// Whether it has come to the end of what is there to read.
+fn hear(pipe: &mut impl Read, said: &mut Vec<u8>, most: usize) -> io::Result<bool> {
+    let (mut buffer, mut heard) = ([0; 16_384], 0);
+    while heard < LARGEST_PIPE {
+        match pipe.read(&mut buffer) {
+            Ok(0) => return Ok(true),
+            Ok(length) => {
+                heard += length;
+                said.extend_from_slice(&buffer[..length.min(most.saturating_sub(said.len()))]);
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
 
     fn said(words: &[&str], largest: usize) -> Result<String, String> {
         let command: Vec<String> = words.iter().map(ToString::to_string).collect();
@@ -231,19 +303,53 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_read_is_made_again() {
-        struct Interrupted(bool);
+    fn an_interrupted_read_is_made_again_and_most_is_kept() {
+        struct Interrupted(bool, &'static [u8]);
         impl Read for Interrupted {
-            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
                 match std::mem::replace(&mut self.0, false) {
                     true => Err(ErrorKind::Interrupted.into()),
-                    false => (&b"x"[..]).read(buffer),
+                    false => self.1.read(buffer),
                 }
             }
         }
-        let (mut pipe, mut said) = (Interrupted(true), Vec::new());
-        assert!(take(&mut pipe, &mut said).unwrap() && take(&mut pipe, &mut said).unwrap());
-        assert_eq!(said, b"x");
+        let mut said = Vec::new();
+        assert!(hear(&mut Interrupted(true, b"word"), &mut said, 3).unwrap());
+        assert_eq!(said, b"wor");
+    }
+
+    #[test]
+    fn the_end_of_a_program_is_the_end_whoever_keeps_its_output() {
+        let directory = std::env::temp_dir().join(format!("block-drbd-left-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let script = "(read x < go; echo $x > done) & echo said; exit 4";
+        nix::unistd::mkfifo(&directory.join("go"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let command = ["sh", "-c", &format!("cd {}; {script}", directory.display())].map(String::from);
+        let none = BTreeMap::new();
+        let said = finish(&command, &none, Deadline::after(Duration::from_secs(20)), 100).unwrap();
+        assert_eq!((said.status.code(), &said.output[..]), (Some(4), &b"said\n"[..]));
+        // What it has left behind goes on.
+        std::fs::write(directory.join("go"), "gone on\n").unwrap();
+        let read = || std::fs::read_to_string(directory.join("done"));
+        assert!(eventually(|| read().is_ok_and(|text| text == "gone on\n")));
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn without_a_pidfd_its_end_is_seen_all_the_same() {
+        let mut child = Command::new("true").spawn().unwrap();
+        let deadline = Deadline::after(Duration::from_secs(20));
+        while child.try_wait().unwrap().is_none() {
+            wait(&[None, None, None], false, deadline).unwrap();
+        }
+    }
+
+    fn eventually(holds: impl Fn() -> bool) -> bool {
+        let deadline = Deadline::after(Duration::from_secs(20));
+        while !holds() && deadline.remaining().is_ok() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        holds()
     }
 
     #[test]
@@ -262,10 +368,23 @@ mod tests {
 
     #[test]
     fn what_does_not_end_is_ended_with_all_that_it_started() {
-        let started = Instant::now();
-        let command: Vec<String> = ["sh", "-c", "sleep 60 & sleep 60"].map(String::from).into();
-        let error = run(&command, Deadline::after(Duration::from_millis(100)), 10).unwrap_err();
-        assert!(format!("{error:#}").contains("time allowed"), "{error:#}");
-        assert!(started.elapsed() < Duration::from_secs(30));
+        for (script, reason) in [
+            ("sleep 60 & echo $! >&2; sleep 60", "it does not end: the time allowed for it is over"),
+            ("sleep 60 & echo $! >&2; echo here; exec >&-; sleep 60", "it does not end"),
+            ("sleep 60 & echo $! >&2; yes", "it printed more than 10 bytes"),
+            ("sleep 60 & echo $! >&2; kill -9 $$", "signal: 9 (SIGKILL)"),
+        ] {
+            let directory = std::env::temp_dir();
+            let file = directory.join(format!("block-drbd-started-{}", std::process::id()));
+            let script = script.replace(">&2", &format!("> {}", file.display()));
+            let command = ["sh", "-c", &script].map(String::from);
+            let error = run(&command, Deadline::after(Duration::from_millis(500)), 10).unwrap_err();
+            assert!(format!("{error:#}").contains(reason), "{script}: {error:#}");
+            let started = std::fs::read_to_string(&file).unwrap();
+            let about = format!("/proc/{}/stat", started.trim());
+            let runs = || std::fs::read_to_string(&about).is_ok_and(|stat| !stat.contains(") Z "));
+            assert!(eventually(|| !runs()), "{script}: {started} is still running");
+            std::fs::remove_file(&file).unwrap();
+        }
     }
 }
