@@ -14,7 +14,7 @@ use block_drbd::facts::{
     Claim, Facts, FlushProbe, Known, Lone, NodeFacts, PeerAnswer, PhysicalDevice, Quarantine, Resource,
     Window,
 };
-use block_drbd::gather::drbd::{conf, drbdsetup, files, proc, v84};
+use block_drbd::gather::drbd::{conf, data_gen_id, drbdsetup, files, proc, v84};
 use block_drbd::gather::{self, domu, peers, records, sharing, storage, usage, vbd};
 use block_drbd::guest::{DrbdVolume, GuestFacts, Script};
 use block_drbd::host::{Deadline, Host, xenstore};
@@ -225,6 +225,8 @@ pub fn sysfs(data: &[u8]) {
     let devices = same(|| storage::look(&host, &mut resources));
     assert!(devices.len() <= 1001, "{} devices", devices.len());
     render(resources, &[], &devices);
+    let generations = same(|| data_gen_id::read(&host, "r0", 0).map_err(|error| format!("{error:#}")));
+    generations.map_or_else(|error| quiet(&one_line(&error)), |_| ());
 }
 
 /// /proc/self/mountinfo, below a loop device and beside a DRBD device.

@@ -137,7 +137,12 @@ fn fence(host: &mut Host, handler: &Handler, subject: &Subject, settings: &Setti
         let deadline = left.share(slow(&policy.methods[tried..]));
         match one_method(host, method, subject, settings, deadline) {
             Judged::InDoubt(why) => doubts.push(why),
-            Judged::PeerHasMore(why) => return refused(&fence_peer::peer_has_more(subject.resource, &why)),
+            Judged::PeerHasMore(why) => {
+                // What the peer says is kept, so that peer-newer refuses the next start with the same reason.
+                let failed = steps(host, &[Step::AskPeers { resource: subject.resource.into() }], settings);
+                let why = [vec![why], failed].concat().join("; but ");
+                return refused(&fence_peer::peer_has_more(subject.resource, &why));
+            }
             Judged::Established(code, how) => {
                 host.set_deadline(limit.left(policy.budget, margin(policy.budget) / 2));
                 return established(host, handler, subject, settings, (code, &how));

@@ -706,7 +706,8 @@ fn fencing_decides_about_a_peer_that_is_out_of_sight() {
     let started = Instant::now();
     machine.volume(drbd_kernel::Volume::lose_peer);
     machine.drbd.with(|model| model.resources[0].fencing = 1);
-    refused(&machine, 4, "the peer is not known to be Outdated, fencing forbids to become Primary");
+    let fenced = "the peer is not known to be Outdated, fencing forbids to become Primary; see what the handler says: journalctl -g fence-peer";
+    refused(&machine, 4, fenced);
     assert!(started.elapsed() >= Duration::from_secs(1), "the peer is waited for: {:?}", started.elapsed());
     machine.drbd.with(|model| model.resources[0].fences = true);
     assert_eq!(machine.call("add"), (0, String::new()));

@@ -45,41 +45,34 @@ fn ask_until_known(
     loop {
         let (why, next) = match look(host, peer, how, subject) {
             Look::Final(judged) => return judged,
-            Look::StillConnected(why) => (why, Next::Ask),
-            Look::MayBeOutdated(why) => (why, how.outdate_command().map_or(Next::GiveUp, Next::Outdate)),
+            Look::StillConnected(why) => (why, Some(Next::Ask)),
+            Look::MayBeOutdated(why) => (why, how.outdate_command().map(Next::Outdate)),
             Look::NoAnswer(why) => {
                 silences += 1;
-                (why, if silences < SILENCES { Next::Ask } else { Next::GiveUp })
+                (why, (silences < SILENCES).then_some(Next::Ask))
             }
         };
         let time_is_over = host.deadline().remaining().is_err();
         // That the time was over says less than what was said before.
         let why = if time_is_over { doubt.unwrap_or(why) } else { why };
-        // A pause that is cut short shows in the next look.
-        match next {
-            Next::GiveUp => return Judged::InDoubt(why),
-            _ if time_is_over => return Judged::InDoubt(why),
-            Next::Outdate(command) if runs.is_empty() => runs.push(outdate(host, command, subject.resource)),
-            Next::Outdate(command) => {
-                let _ = host.pause(AGAIN);
-                runs.push(outdate(host, command, subject.resource));
-            }
-            Next::Ask => {
-                let _ = host.pause(AGAIN);
-            }
+        let Some(next) = next.filter(|_| !time_is_over) else { return Judged::InDoubt(why) };
+        let at_once = runs.is_empty() && matches!(next, Next::Outdate(_));
+        if !at_once && host.pause(AGAIN).is_err() {
+            return Judged::InDoubt(why);
+        }
+        if let Next::Outdate(command) = next {
+            runs.push(outdate(host, command, subject.resource));
         }
         doubt = Some(why);
     }
 }
 
-/// What is done about a peer of which nothing is known yet.
+/// What is done about a peer of which nothing is established yet, before it is asked again.
 enum Next<'a> {
-    /// It is asked again.
+    /// Nothing.
     Ask,
-    /// Its disks are outdated with this command, and it is asked again.
+    /// Its disks are outdated with this command.
     Outdate(&'a [String]),
-    /// Nothing: the method has come to nothing.
-    GiveUp,
 }
 
 fn look(host: &Host, peer: &str, how: &AskPeer, subject: &Subject) -> Look {

@@ -24,6 +24,11 @@ pub fn promote(host: &Host, resource: &str, minor: u32) -> Result<()> {
         match request(host, resource, minor, &Role::Primary)? {
             Reply::Done => return read_back(host, resource, minor, &Role::Primary),
             refused if refused.again() && attempt < PROMOTIONS => {}
+            Reply::Refused { code: codes::PRIMARY_NOP, text } => {
+                bail!(
+                    "DRBD refuses to promote {resource}: {text}; see what the handler says: journalctl -g fence-peer"
+                )
+            }
             Reply::Refused { text, .. } => {
                 bail!("DRBD refuses to promote {resource}: {text}; see dmesg | grep {resource}")
             }

@@ -240,9 +240,11 @@ pub fn outdating(peer: &str, runs: &[Result<i32, String>]) -> Option<String> {
         Ok(code) => format!("ended with {code}"),
         Err(why) => format!("failed ({why})"),
     };
-    let last = runs.iter().rfind(|run| **run == Ok(0)).or(runs.last())?;
+    // One that was ended with the time says less than one that has answered.
+    let of = |wanted: fn(&Result<i32, String>) -> bool| runs.iter().rfind(|run| wanted(run));
+    let told = of(|run| *run == Ok(0)).or(of(Result::is_ok)).or(runs.last())?;
     let times = if runs.len() == 1 { String::new() } else { format!(" {} times", runs.len()) };
-    Some(format!("outdate-command was run on {peer}{times} and {}", ended(last)))
+    Some(format!("outdate-command was run on {peer}{times} and {}", ended(told)))
 }
 
 impl Judged {

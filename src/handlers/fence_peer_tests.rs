@@ -204,7 +204,8 @@ fn that_outdate_command_was_run_is_told_whatever_is_answered() {
         (vec![Ok(0)], Some("outdate-command was run on b and ended with 0")),
         (vec![Ok(17)], Some("outdate-command was run on b and ended with 17")),
         (vec![Ok(0), Ok(17)], Some("outdate-command was run on b 2 times and ended with 0")),
-        (vec![Ok(17), failed()], Some("outdate-command was run on b 2 times and failed (killed)")),
+        (vec![Ok(17), failed()], Some("outdate-command was run on b 2 times and ended with 17")),
+        (vec![failed()], Some("outdate-command was run on b and failed (killed)")),
     ] {
         assert_eq!(outdating("b", &runs).as_deref(), clause, "{runs:?}");
     }

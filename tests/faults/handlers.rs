@@ -118,8 +118,15 @@ fn peer_says(machine: &Machine, settings: &str) {
         resource["role"] = "Secondary".into();
         resource["volumes"][0]["role"] = "Secondary".into();
         resource["volumes"][0]["disk"] = disk.into();
+        resource["connections"][0]["state"] = "Connecting".into();
         machine.file(file, &facts.to_string());
     }
+    // Both have the same data, which DRBD shows here in debugfs.
+    let told = &facts["resources"]["is"][0]["volumes"][0]["generations"]["is"];
+    let uuids =
+        [told["current-uuid"].as_str().unwrap(), "0000000000000000", "0000000000000000", "0000000000000000"];
+    let text: String = uuids.iter().map(|uuid| format!("0x{uuid}\n")).collect();
+    machine.file("sys/kernel/debug/drbd/resources/r0/volumes/0/data_gen_id", &text);
     machine.settings(settings);
     machine.program("opt/ask", "exec cat ROOT/facts");
 }

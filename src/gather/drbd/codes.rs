@@ -12,6 +12,9 @@ pub const NOTHING_TO_DO: i32 = 2;
 /// Somebody has the device open (SS_DEVICE_IN_USE).
 pub const DEVICE_IN_USE: i32 = -12;
 
+/// A promotion without the peer, which no fence-peer handler has reported as fenced.
+pub const PRIMARY_NOP: i32 = -7;
+
 /// Two Primaries cannot be forbidden while there are two (ERR_NEED_ALLOW_TWO_PRI).
 pub const NEED_ALLOW_TWO_PRI: i32 = 164;
 
@@ -58,7 +61,7 @@ const CODES: &[(i32, &str, &str)] = &[
     (-4, "NO_LOCAL_DISK", "a resync needs a local disk"),
     (-5, "NO_REMOTE_DISK", "a resync needs a disk on the peer"),
     (-6, "CONNECTED_OUTDATES", "a connected disk cannot become Outdated"),
-    (-7, "PRIMARY_NOP", "the peer is not known to be Outdated, fencing forbids to become Primary"),
+    (PRIMARY_NOP, "PRIMARY_NOP", "the peer is not known to be Outdated, fencing forbids to become Primary"),
     (-8, "RESYNC_RUNNING", "a resync or verify is running"),
     (-9, "ALREADY_STANDALONE", "already StandAlone"),
     (-10, "CW_FAILED_BY_PEER", "the peer refused"),
