@@ -28,6 +28,9 @@ pub struct Settings {
     healing_seconds: Bounded<0, 20>,
     /// Seconds for which an add waits for a peer that is being connected, at most 20.
     connecting_seconds: Bounded<0, 20>,
+    /// Seconds for which the add of a guest that moves in asks the peer who has the disk there, at most 10;
+    /// 0 does not ask.
+    incoming_seconds: Bounded<0, 10>,
     /// Seconds that a flush may take before it proves nothing, 1 to 20.
     flush_seconds: Bounded<1, 20>,
     /// Whether a peer that is not known to keep what it has been sent refuses.
@@ -102,6 +105,7 @@ impl Default for Settings {
             healing_seconds: Bounded(3),
             // A peer that boots is tried again each connect-int, 10 s, and then has to answer a ping.
             connecting_seconds: Bounded(12),
+            incoming_seconds: Bounded(2),
             flush_seconds: Bounded(5),
             strict: false,
             peer_facts_days: Bounded(7),
@@ -133,6 +137,11 @@ impl Settings {
     /// How long a peer that is being connected is waited for.
     pub fn connecting(&self) -> Duration {
         Duration::from_secs(self.connecting_seconds.0)
+    }
+
+    /// How long the peer is asked about a guest that moves in.
+    pub fn incoming(&self) -> Duration {
+        Duration::from_secs(self.incoming_seconds.0)
     }
 
     /// How long a flush may take.

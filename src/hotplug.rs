@@ -93,8 +93,14 @@ fn judge(
 ) -> (Facts, Verdict) {
     let until = Until::new(host.deadline(), settings);
     let mut pause = LOOK_AGAIN.0;
+    let mut at_source = None;
     loop {
-        let facts = gather::facts(host, event, target, settings);
+        let mut facts = gather::facts(host, event, target, settings);
+        if let Some(peer) = facts.source() {
+            let by = host.deadline().earlier_by(REST).at_most(settings.incoming());
+            let ask = || host.timed("source", || gather::source::ask(host, &facts, peer, settings, by));
+            facts.at_source = at_source.get_or_insert_with(ask).clone();
+        }
         let verdict = rules::evaluate(&facts, settings);
         let until = until.passed(&verdict);
         let wait = event.action == Action::Add && until.is_some_and(|until| until.remaining().is_ok());

@@ -186,6 +186,81 @@ fn a_guest_does_not_move_onto_a_disk_that_nobody_has() {
     refused("the peer has another volume Primary");
 }
 
+/// What the peer b says of itself, where guest 9 with this `vm` node has r0.
+fn said_by_b(vm: &str) -> String {
+    let b = Machine::new();
+    b.file("proc/sys/kernel/hostname", "b\n");
+    b.guest(9, 51712, "r0");
+    b.xenstored.set("/local/domain/9/vm", vm);
+    let device = format!("7:{:x}", b.device.minor);
+    b.xenstored.set("/local/domain/0/backend/vbd/9/51712/physical-device", &device);
+    let (code, text) = said(b.command(&["facts", "--json"]).output().unwrap());
+    assert_eq!(code, 0, "{text}");
+    text
+}
+
+/// The peer is called b, and this script answers for it.
+fn ask_b(machine: &Machine, script: &str) {
+    let port = 7789 + machine.device.minor;
+    let host = |name: &str, address: &str| format!("on {name} {{ address {address}:{port}; }}");
+    let (a, b) = (host("a", "10.0.0.1"), host("b", "10.0.0.2"));
+    machine.file("etc/drbd.conf", &format!("resource r0 {{ {a} {b} }}\n"));
+    machine.program("bin/ask-b", &format!("echo asked >> ROOT/asked\n{script}"));
+    machine.settings("[peers.b]\ncommand = [\"/bin/ask-b\"]\n");
+}
+
+fn asked(machine: &Machine) -> usize {
+    std::fs::read_to_string(machine.path("asked")).unwrap_or_default().lines().count()
+}
+
+#[test]
+fn the_source_says_who_has_the_disk_there() {
+    let machine = moving_in();
+    ask_b(&machine, "cat ROOT/b.json");
+    machine.file("b.json", &said_by_b("/vm/9"));
+    let (code, text) = machine.call("add");
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("guest vm9 (domain 9) has volume 0 of r0 on b"), "{text}");
+    assert!(machine.drbd.log().is_empty() && !two_primaries(&machine) && !window(&machine));
+    machine.file("b.json", &said_by_b("/vm/5"));
+    assert_eq!(machine.call("add"), (0, String::new()));
+    assert_eq!(asked(&machine), 2, "once a start: the guest stands still meanwhile");
+    assert!(!machine.claim().unwrap().contains("unproven"));
+}
+
+#[test]
+fn a_source_that_does_not_answer_is_not_waited_for() {
+    let unproven = |machine: &Machine, why: &str| {
+        let started = Instant::now();
+        assert_eq!(machine.call("add"), (0, String::new()), "{why}");
+        assert!(started.elapsed() < Duration::from_secs(10), "{why}");
+        assert!(machine.claim().unwrap().contains(why), "{}", machine.claim().unwrap());
+        let (_, text) = said(machine.command(&["status"]).output().unwrap());
+        assert!(text.contains("vm5--incoming (5, xvda, incoming-unproven)"), "{text}");
+    };
+    unproven(&moving_in(), "the settings have no [peers.10.0.0.2:");
+    for (script, why) in [
+        ("sleep 60", "the time allowed for it is over"),
+        ("exit 1", "it failed with exit status: 1"),
+        ("cat ROOT/b.json ROOT/b.json", "it is not the output of block-drbd facts"),
+        ("sed s/r0/r9/ ROOT/b.json", "b does not tell of r0"),
+        ("sed 's/\"b\"/\"c\"/' ROOT/b.json", "calls itself \\\"c\\\""),
+    ] {
+        let machine = moving_in();
+        ask_b(&machine, script);
+        machine.file("b.json", &said_by_b("/vm/5"));
+        unproven(&machine, why);
+    }
+    let machine = moving_in();
+    ask_b(&machine, "exit 1");
+    machine.settings(
+        "incoming-seconds = 0\nrules.incoming-unproven = \"refuse\"\n[peers.b]\ncommand = [\"/bin/ask-b\"]\n",
+    );
+    let (code, text) = machine.call("add");
+    assert!(code == 1 && text.contains("[incoming-unproven]"), "{code}: {text}");
+    assert_eq!(asked(&machine), 0, "incoming-seconds is 0");
+}
+
 fn first_volume(machine: &Machine) -> drbd_kernel::Volume {
     machine.drbd.with(|model| model.resources[0].volumes[0].clone())
 }

@@ -2,7 +2,7 @@
 
 use crate::config::Settings;
 use crate::event::{Action, Caller, Hotplug, VbdPath};
-use crate::facts::{Known, PhysicalDevice, Role};
+use crate::facts::{Known, PhysicalDevice, Role, VolumeUser};
 use crate::gather::sharing;
 use crate::host::xenstore::{Error, Transaction};
 use crate::host::{Host, lock};
@@ -13,10 +13,17 @@ use anyhow::{Result, bail, ensure};
 const INIT_WAIT: &str = "2";
 
 /// Hands the device to blkback, if everything still holds under Xen's own lock.
-pub fn attach(host: &mut Host, vbd: &VbdPath, device: PhysicalDevice, settings: &Settings) -> Result<()> {
+pub fn attach(
+    host: &mut Host,
+    vbd: &VbdPath,
+    device: PhysicalDevice,
+    at_source: &Known<Vec<VolumeUser>>,
+    settings: &Settings,
+) -> Result<()> {
     let _lock = lock::take_xen_block(host)?;
     let event = Hotplug { action: Action::Add, vbd: vbd.clone(), caller: Caller::Libxl };
-    let facts = gather::facts(host, &event, &gather::target(host, &event), settings);
+    let mut facts = gather::facts(host, &event, &gather::target(host, &event), settings);
+    facts.at_source = at_source.clone();
     let verdict = rules::evaluate(&facts, settings);
     ensure!(verdict.allows(), "{}", report::refusal(&facts, &verdict));
     let role = facts.volume().map(|volume| &volume.role);

@@ -63,7 +63,7 @@ fn take(host: &mut Host, step: &Step, settings: &Settings, pending: &mut Option<
         Step::HandBack { resource, device, within } => role::hand_back(host, resource, *device, *within),
         Step::Promote { resource, minor } => role::promote(host, resource, *minor),
         Step::ProveFlush { resource, device, within } => flush::prove(host, resource, *device, *within),
-        Step::Attach { vbd, device } => attach::attach(host, vbd, *device, settings),
+        Step::Attach { vbd, device, at_source } => attach::attach(host, vbd, *device, at_source, settings),
         Step::Release { claim, hand_over } => {
             let left = release(host, claim, *hand_over)?;
             *pending = left.or(pending.take());

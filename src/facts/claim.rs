@@ -34,6 +34,9 @@ pub struct Claimant {
     pub devid: u32,
     /// The volume's minor.
     pub minor: u32,
+    /// Why it could not be proved, when the guest moved in, that it came with this volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unproven: Option<String>,
 }
 
 impl Claim {
@@ -55,7 +58,12 @@ impl Claim {
 
     /// Whether this device of this guest is in it.
     pub fn has(&self, domid: u32, devid: u32) -> bool {
-        self.users.iter().any(|user| (user.domid, user.devid) == (domid, devid))
+        self.of(domid, devid).is_some()
+    }
+
+    /// What it says of this device of this guest.
+    pub fn of(&self, domid: u32, devid: u32) -> Option<&Claimant> {
+        self.users.iter().find(|user| (user.domid, user.devid) == (domid, devid))
     }
 
     /// Whether nothing is recorded, so that the file may go.

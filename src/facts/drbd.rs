@@ -1,6 +1,6 @@
 //! DRBD's resources as this host's kernel module, or a file in its place, tells them.
 
-use super::{Generations, HandlerEntry, Known};
+use super::{Generations, HandlerEntry, Known, VolumeUser};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -233,6 +233,9 @@ pub struct Resource {
     /// What drbd.conf has for its events, by event; an add looks only where fencing is in force.
     #[serde(default = "untold")]
     pub handlers: Known<Vec<HandlerEntry>>,
+    /// Which guests of the host have its volumes; looked for only where a host tells of itself.
+    #[serde(default = "untold")]
+    pub users: Known<Vec<VolumeUser>>,
     /// Whether a promotion needs so many nodes that the others are too few for one
     /// (9: RESOURCE_OPTS quorum; 8.x has none).
     #[serde(default = "untold")]

@@ -104,6 +104,9 @@ pub struct Facts {
     /// Whether the toolstack that called receives a live migration: its own arguments say so, while
     /// the name `…--incoming` alone could be anybody's. Asked for an add only.
     pub receiving: Known<bool>,
+    /// Which guests have the resource on the node that a guest moves in from, as that node says. Asked
+    /// for the add of such a guest only.
+    pub at_source: Known<Vec<VolumeUser>>,
     /// The block devices below the resource. A remove does not ask.
     pub devices: Devices,
     /// What each peer of the resource said of itself when it was last asked. A remove does not ask.
@@ -139,6 +142,14 @@ impl Facts {
     pub fn is_other_half(&self, user: &User) -> bool {
         let Some(Some(backend)) = self.backend.value() else { return false };
         self.moves_in() && backend.identity().is_half_of(&user.identity())
+    }
+
+    /// The connection over which the guest moves in: its peer has the named volume Primary.
+    pub fn source(&self) -> Option<&Connection> {
+        let number = self.volume()?.number;
+        let resource = self.resource.value()?.as_ref()?;
+        let mut connections = resource.connections.iter();
+        connections.find(|connection| self.moves_in() && connection.has_primary(number))
     }
 
     /// Whether the guest is known to end on this host: not the half of one that xl has moved to another

@@ -70,6 +70,19 @@ impl Identity<'_> {
     }
 }
 
+/// A guest that has a volume of a resource, as its host tells other hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeUser {
+    /// The volume's number.
+    pub volume: u32,
+    /// The guest's number on its host.
+    pub domid: u32,
+    /// The guest's name, where it has one.
+    pub guest: Option<String>,
+    /// The guest's `vm` node (`/vm/UUID`), which it keeps when it moves.
+    pub vm: Option<String>,
+}
+
 /// The name of a guest, of whichever half.
 fn whole_name(name: &str) -> &str {
     name.strip_suffix(INCOMING).or_else(|| name.strip_suffix(MIGRATED_AWAY)).unwrap_or(name)

@@ -19,6 +19,7 @@ pub mod quarantine;
 pub mod records;
 pub mod sharing;
 pub mod snapshots;
+pub mod source;
 pub mod status;
 pub mod storage;
 pub mod toolstack;
@@ -158,6 +159,7 @@ fn facts_around(
         window,
         quarantine,
         receiving: not_asked(),
+        at_source: not_asked(),
         devices: Devices::new(),
         peers: not_asked(),
         last_flush: not_asked(),
@@ -260,6 +262,7 @@ pub fn node_facts(host: &Host, settings: &Settings) -> NodeFacts {
     let devices = match &mut resources {
         Known::Is(resources) => {
             name_peers(host, resources);
+            vbd::tell_users(host, resources);
             handler_entries::look(host, resources);
             storage::look(host, resources)
         }

@@ -1,12 +1,13 @@
 //! What the peers say of themselves: asked for by a dry run, kept for the starts of guests.
 //!
-//! A start never asks: the peer may be down, and ssh waits longer than Xen does.
+//! A start never asks: the peer may be down, and ssh waits longer than Xen does. Only for a guest that
+//! moves in the peer is asked, for a moment (`source`).
 
 use super::records;
 use crate::config::AskPeer;
 use crate::facts::storage::Device;
 use crate::facts::{FACTS_VERSION, Known, NodeFacts, PeerAnswer, Resource, stack_of};
-use crate::host::{Host, program};
+use crate::host::{Deadline, Host, program};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
@@ -54,7 +55,11 @@ pub fn ask(host: &Host, name: &str, how: &AskPeer) -> Result<NodeFacts> {
 
 /// Asks a peer with this command.
 pub fn ask_by(host: &Host, name: &str, command: &[String]) -> Result<NodeFacts> {
-    let deadline = host.deadline().at_most(PATIENCE);
+    ask_until(name, command, host.deadline().at_most(PATIENCE))
+}
+
+/// The same, until `deadline`.
+pub fn ask_until(name: &str, command: &[String], deadline: Deadline) -> Result<NodeFacts> {
     let output = program::run(command, deadline, LARGEST)
         .with_context(|| format!("asking {name} with {:?}", command.join(" ")))?;
     let facts = parse(&output).with_context(|| format!("the answer of {name}"))?;

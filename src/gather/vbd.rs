@@ -4,7 +4,7 @@
 //! a guest. Never follows `frontend`: the guest owns what is there.
 
 use crate::event::VbdPath;
-use crate::facts::{Backend, Known, PhysicalDevice, Resource, User, Vbd};
+use crate::facts::{Backend, Known, PhysicalDevice, Resource, User, Vbd, VolumeUser, names_are_dom0s};
 use crate::host::Host;
 use crate::host::xenstore::Xenstore;
 use anyhow::{Result, anyhow, bail};
@@ -86,6 +86,33 @@ pub fn users_of(host: &Host, minors: &[u32], major: u32, devices: &[Vbd]) -> Res
         users.extend(user(host.xenstore()?, vbd)?);
     }
     Ok(users)
+}
+
+/// Notes at each resource which guests of this host have its volumes.
+pub fn tell_users(host: &Host, resources: &mut [Resource]) {
+    let look = || -> Result<(u32, Vec<Vbd>)> { Ok((super::major(host)?, super::sharing::vbds(host)?)) };
+    let found = Known::from(look());
+    for resource in resources {
+        resource.users = match &found {
+            Known::Is((major, devices)) => Known::from(told_users(host, resource, *major, devices)),
+            Known::Unknown(why) => Known::Unknown(why.clone()),
+        };
+    }
+}
+
+fn told_users(host: &Host, resource: &Resource, major: u32, devices: &[Vbd]) -> Result<Vec<VolumeUser>> {
+    let minors: Vec<u32> = resource.volumes.iter().map(|volume| volume.minor).collect();
+    let users: Vec<User> = users_of(host, &minors, major, devices)?;
+    // A stub domain serves its guest, and is no guest of its own.
+    let named = names_are_dom0s(&Known::from(super::node::xen_version(host)));
+    let guests: Vec<u32> = users.iter().map(|user| user.domid).collect();
+    let is_stub = |user: &User| named && user.target.is_some_and(|guest| guests.contains(&guest));
+    let live = users.into_iter().filter(|user| user.live && !is_stub(user));
+    let told = |user: User| {
+        let volume = resource.volumes.iter().find(|volume| volume.minor == user.minor)?.number;
+        Some(VolumeUser { volume, domid: user.domid, guest: user.guest, vm: user.vm })
+    };
+    Ok(live.filter_map(told).collect())
 }
 
 fn user(xenstore: &Xenstore, vbd: &Vbd) -> Result<Option<User>> {

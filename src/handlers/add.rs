@@ -5,7 +5,7 @@ use crate::config::Settings;
 use crate::event::VbdPath;
 use crate::facts::{Backend, Claim, Claimant, Facts, PhysicalDevice, Role, Volume};
 use crate::report;
-use crate::rules::Verdict;
+use crate::rules::{Verdict, incoming_unproven};
 
 /// What to do for the backend directory `vbd`.
 pub fn plan(vbd: &VbdPath, facts: &Facts, verdict: &Verdict, settings: &Settings) -> Plan {
@@ -55,7 +55,7 @@ fn attach(
         steps.push(Step::Promote { resource: resource.clone(), minor: volume.minor });
     }
     steps.push(Step::ProveFlush { resource: resource.clone(), device, within: settings.flush() });
-    steps.push(Step::Attach { vbd: vbd.clone(), device });
+    steps.push(Step::Attach { vbd: vbd.clone(), device, at_source: facts.at_source.clone() });
     let summary =
         format!("{resource} volume {} is attached to {}", volume.number, report::guest(Some(backend), vbd));
     Plan { steps, summary }
@@ -69,7 +69,8 @@ fn claim(vbd: &VbdPath, facts: &Facts, resource: &str, volume: &Volume, promote:
         claim.users.retain(|user| is_live(facts, user));
     }
     let mut after = before.clone().unwrap_or_else(|| Claim::new(resource));
-    after.users.push(Claimant { domid: vbd.domid, devid: vbd.devid, minor: volume.minor });
+    let (domid, devid, unproven) = (vbd.domid, vbd.devid, incoming_unproven::why(facts));
+    after.users.push(Claimant { domid, devid, minor: volume.minor, unproven });
     if before.is_none() {
         after.two_primaries = two_primaries(facts);
     }

@@ -33,7 +33,7 @@ pub mod window;
 
 use crate::event::VbdPath;
 use crate::event::drbd::Variables;
-use crate::facts::{Act, Claim, Fenced, Lone, PhysicalDevice, Quarantine, Window};
+use crate::facts::{Act, Claim, Fenced, Known, Lone, PhysicalDevice, Quarantine, VolumeUser, Window};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -104,6 +104,8 @@ pub enum Step {
         vbd: VbdPath,
         /// What blkback is to open.
         device: PhysicalDevice,
+        /// What the node has said that a guest moves in from: it is not asked again.
+        at_source: Known<Vec<VolumeUser>>,
     },
     /// Makes volumes Secondary that nobody uses any more, waiting for blkback
     /// to close them. What cannot be done in time stays recorded and is left to

@@ -17,7 +17,7 @@ fn primary() -> Facts {
 }
 
 fn claimed(mut facts: Facts, promoted: &[u32]) -> Facts {
-    let users = vec![Claimant { domid: 5, devid: 51712, minor: 3 }];
+    let users = vec![Claimant { domid: 5, devid: 51712, minor: 3, unproven: None }];
     facts.claim = Known::Is(Some(Claim { promoted: promoted.to_vec(), users, ..Claim::new("r0") }));
     facts
 }

@@ -153,11 +153,13 @@ fn used_by(state: State, status: &ResourceStatus, volume: &Volume, found: &Volum
 /// `vm (5, xvda)`, and what is unusual about it.
 fn guest(status: &ResourceStatus, user: &User) -> String {
     let name = user.guest.as_deref().unwrap_or("domain");
-    let recorded = status.claim.value().is_some_and(|claim| claim.has(user.domid, user.devid));
-    let unrecorded = matches!(status.claim, Record::Is(_)) && !recorded;
+    let recorded = status.claim.value().and_then(|claim| claim.of(user.domid, user.devid));
+    let unrecorded = matches!(status.claim, Record::Is(_)) && recorded.is_none();
+    let unproven = recorded.is_some_and(|user| user.unproven.is_some());
+    let unproven = if unproven { ", incoming-unproven" } else { "" };
     let leaving = if user.leaving { ", leaving" } else { "" };
     let unrecorded = if unrecorded { ", no record" } else { "" };
-    format!("{name} ({}, {}{leaving}{unrecorded})", user.domid, user.vdev())
+    format!("{name} ({}, {}{leaving}{unrecorded}{unproven})", user.domid, user.vdev())
 }
 
 #[cfg(test)]

@@ -94,6 +94,7 @@ fn connection(connection: &Connection) -> Value {
 
 fn user(status: &ResourceStatus, user: &User) -> Value {
     let incoming = status.incoming.iter().find(|incoming| incoming.domid == user.domid);
+    let unproven = status.claim.value().and_then(|claim| claim.of(user.domid, user.devid)?.unproven.as_ref());
     json!({
         "domid": user.domid,
         "devid": user.devid,
@@ -102,6 +103,7 @@ fn user(status: &ResourceStatus, user: &User) -> Value {
         "minor": user.minor,
         "live": user.live,
         "leaving": user.leaving,
+        "unproven": unproven,
         "incoming": incoming.map(|incoming| &incoming.since),
     })
 }

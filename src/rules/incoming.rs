@@ -22,9 +22,8 @@ fn check(facts: &Facts) -> Judgement {
     if !facts.moves_in() {
         return Judgement::Pass;
     }
-    let source = resource.connections.iter().find(|connection| connection.has_primary(volume.number));
-    match source {
-        Some(peer) => from_peer(facts, resource, peer),
+    match facts.source() {
+        Some(peer) => from_peer(facts, resource, volume, peer),
         None if is_here(facts, volume) => Judgement::Pass,
         None => from_nowhere(facts, resource, volume),
     }
@@ -37,7 +36,7 @@ fn is_here(facts: &Facts, volume: &Volume) -> bool {
         && users.any(|user| user.live && user.minor == volume.minor && facts.is_other_half(user))
 }
 
-fn from_peer(facts: &Facts, resource: &Resource, peer: &Connection) -> Judgement {
+fn from_peer(facts: &Facts, resource: &Resource, volume: &Volume, peer: &Connection) -> Judgement {
     let vm = facts.backend.value().and_then(|backend| backend.as_ref()?.vm.as_ref());
     let name = &resource.name;
     match (vm, &facts.window) {
@@ -55,7 +54,35 @@ fn from_peer(facts: &Facts, resource: &Resource, peer: &Connection) -> Judgement
             format!("another guest (domain {}) is moving in on {name}", window.domid),
             format!("see what that is with: block-drbd status; then run: block-drbd release {name}"),
         ),
-        _ => obstacle(resource, peer),
+        (Some(vm), _) => match another_guest(facts, vm, volume, peer) {
+            Judgement::Pass => obstacle(resource, peer),
+            found => found,
+        },
+    }
+}
+
+/// What the source itself says of who has the resource there: another guest keeps it Primary.
+fn another_guest(facts: &Facts, vm: &str, volume: &Volume, peer: &Connection) -> Judgement {
+    let Known::Is(users) = &facts.at_source else { return Judgement::Pass };
+    let (number, peer) = (volume.number, &peer.peer);
+    let name = facts.target.as_ref().map_or("the resource", |target| &target.resource);
+    let remedy = format!("see on {peer} who has it with: block-drbd status; the guest goes on where it is");
+    if let Some(other) = users.iter().find(|user| user.vm.as_deref().is_some_and(|other| other != vm)) {
+        let guest = other.guest.as_deref().unwrap_or("without a name");
+        return refuse(
+            format!(
+                "guest {guest} (domain {}) has volume {} of {name} on {peer}, and it is not the guest that moves in",
+                other.domid, other.volume
+            ),
+            remedy,
+        );
+    }
+    match users.iter().any(|user| user.volume == number) {
+        true => Judgement::Pass,
+        false => refuse(
+            format!("no guest of {peer} has volume {number} of {name}, so that none can bring it from there"),
+            remedy,
+        ),
     }
 }
 

@@ -24,6 +24,7 @@ mod handler_one_node;
 pub mod held;
 mod hvm_era;
 pub mod incoming;
+pub mod incoming_unproven;
 mod io_suspended;
 mod md_flushes_off;
 mod mounted;
@@ -186,6 +187,7 @@ pub const ALL: &[Rule] = &[
     volume::RULE,
     peer_primary::RULE,
     incoming::RULE,
+    incoming_unproven::RULE,
     two_primaries::RULE,
     peer_newer::RULE,
     disk_state::RULE,

@@ -161,6 +161,7 @@ fn resource(status: &Status, show: &Shown<Show>) -> Result<Resource> {
         write_ordering: write_ordering(status).into(),
         on_no_data: read(show, |show| choice(&show.options, "on-no-data-accessible", OnNoData::IoError)),
         handlers: super::not_looked_for(),
+        users: super::not_looked_for(),
         needs_quorum: read(show, |show| needs_quorum(&show.options, 1 + status.connections.len())),
         volumes: volumes.collect::<Result<_>>()?,
         connections: connections.collect::<Result<_>>()?,

@@ -68,6 +68,7 @@ fn two_volumes_as_netlink_would_give_them() {
         write_ordering: Known::Is(WriteOrdering::Flush),
         on_no_data: Known::Is(OnNoData::IoError),
         handlers: Known::Unknown("it was not looked for".into()),
+        users: Known::Unknown("it was not looked for".into()),
         needs_quorum: Known::Is(false),
         volumes: vec![volume(0, 3, "/dev/vda"), volume(1, 4, "/dev/vdb")],
         connections: vec![Connection {

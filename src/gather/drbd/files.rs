@@ -183,6 +183,7 @@ fn resource(
         write_ordering: write_ordering(&states),
         on_no_data: on_no_data.unwrap_or(Known::Unknown("it has no volume".into())),
         handlers: super::not_looked_for(),
+        users: super::not_looked_for(),
         // 8.x knows no quorum.
         needs_quorum: Known::Is(false),
         volumes: each

@@ -144,6 +144,7 @@ fn a_resource_as_netlink_would_give_it() {
         write_ordering: Known::Is(WriteOrdering::Flush),
         on_no_data: Known::Is(OnNoData::IoError),
         handlers: Known::Unknown("it was not looked for".into()),
+        users: Known::Unknown("it was not looked for".into()),
         needs_quorum: Known::Is(false),
         volumes: vec![first, second],
         connections: vec![Connection {

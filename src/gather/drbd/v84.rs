@@ -230,6 +230,7 @@ pub fn resource(bytes: &[u8]) -> Result<Resource> {
         write_ordering: write_ordering(&message).into(),
         on_no_data: on_no_data(&message).into(),
         handlers: super::not_looked_for(),
+        users: super::not_looked_for(),
         needs_quorum: Known::Is(false),
         volumes: Vec::new(),
         connections: Vec::new(),

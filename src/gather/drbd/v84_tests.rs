@@ -48,6 +48,7 @@ fn a_connected_primary() {
         write_ordering: Known::Is(WriteOrdering::Flush),
         on_no_data: Known::Is(OnNoData::IoError),
         handlers: Known::Unknown("it was not looked for".into()),
+        users: Known::Unknown("it was not looked for".into()),
         needs_quorum: Known::Is(false),
         volumes: vec![Volume {
             number: 0,

@@ -64,6 +64,7 @@ pub(crate) fn healthy() -> Resource {
         write_ordering: Known::Is(WriteOrdering::Flush),
         on_no_data: Known::Is(OnNoData::IoError),
         handlers: Known::Is(vec![fence_peer]),
+        users: Known::Is(Vec::new()),
         needs_quorum: Known::Is(false),
         volumes: vec![volume],
         connections: vec![connection],
@@ -98,6 +99,7 @@ pub(crate) fn good() -> Facts {
         window: Known::Is(None),
         quarantine: Known::Is(None),
         receiving: Known::Is(false),
+        at_source: Known::Is(Vec::new()),
         devices: devices(),
         peers: Known::Is(vec![answer()]),
         last_flush: Known::Is(None),
@@ -207,7 +209,13 @@ fn peer(role: Role) -> impl Fn(&mut Facts) {
 fn moves_in(facts: &mut Facts) {
     peer(Role::Primary)(facts);
     facts.receiving = Known::Is(true);
+    facts.at_source = Known::Is(vec![at_source(0, "/vm/1")]);
     backend(facts).guest = Some("vm--incoming".into());
+}
+
+/// What the peer says of a guest there.
+fn at_source(volume: u32, vm: &str) -> VolumeUser {
+    VolumeUser { volume, domid: 9, guest: Some("vm".into()), vm: Some(vm.into()) }
 }
 
 fn backend(facts: &mut Facts) -> &mut Backend {

@@ -317,6 +317,18 @@ fn decision_tables() {
     assert_eq!(in_use(Role::Primary, User { live: false, ..other_half() }), "incoming info:held");
     assert_eq!(in_use(Role::Primary, stub_domain()), "incoming", "its stub domain alone does not bring it");
     assert_eq!(in_use(Role::Primary, user()), "incoming other-guest");
+    let told = |users: Known<Vec<VolumeUser>>| after(|f| { moves_in(f); f.at_source = users.clone() });
+    let nameless = VolumeUser { vm: None, ..at_source(0, "") };
+    assert_eq!(told(Known::Is(vec![at_source(0, "/vm/1")])), "", "the source says so");
+    assert_eq!(told(Known::Is(vec![at_source(0, "/vm/2")])), "incoming", "another guest has it there");
+    assert_eq!(told(Known::Is(vec![at_source(0, "/vm/1"), at_source(1, "/vm/2")])), "incoming", "the other volume stays Primary there");
+    assert_eq!(told(Known::Is(vec![at_source(0, "/vm/1"), at_source(1, "/vm/1")])), "");
+    assert_eq!(told(Known::Is(vec![at_source(1, "/vm/1")])), "incoming", "it has another disk there");
+    assert_eq!(told(Known::Is(vec![])), "incoming", "no guest has it there");
+    assert_eq!(told(Known::Is(vec![nameless])), "warn:incoming-unproven");
+    assert_eq!(told(no()), "warn:incoming-unproven");
+    assert_eq!(after(|f| f.at_source = no()), "", "a guest that starts comes from nowhere");
+    assert_eq!(after(|f| { in_turn(f); f.at_source = no() }), "", "it comes from this host");
     let volumes = |first: Role, second: Role| move |f: &mut Facts| {
         second_volume(f);
         params("r0/0")(f);
@@ -393,12 +405,7 @@ fn decision_tables() {
     assert_eq!(after(users(User { domid: 5, devid: 51728, ..user() })), "other-guest", "its own second disk");
     assert_eq!(after(users(User { domid: 5, devid: 51728, leaving: true, ..user() })), "other-guest~");
 
-    let half = |other: User| move |f: &mut Facts| {
-        moves_in(f);
-        peer(Role::Secondary)(f);
-        resource(f).volumes[0].role = Role::Primary;
-        users(other.clone())(f)
-    };
+    let half = |other: User| move |f: &mut Facts| { in_turn(f); users(other.clone())(f) };
     assert_eq!(after(half(other_half())), "", "the guest moves within this host");
     assert_eq!(after(half(User { guest: Some("vm--migratedaway".into()), ..other_half() })), "");
     assert_eq!(after(half(User { guest: Some("copy".into()), ..other_half() })), "incoming other-guest", "another guest with the same uuid");
@@ -434,6 +441,14 @@ fn decision_tables() {
 /// The domain in which the device model of our own guest runs.
 fn stub_domain() -> User {
     User { target: Some(5), ..user() }
+}
+
+/// Our own guest moves within this host.
+fn in_turn(facts: &mut Facts) {
+    moves_in(facts);
+    peer(Role::Secondary)(facts);
+    resource(facts).volumes[0].role = Role::Primary;
+    users(other_half())(facts);
 }
 
 fn lost_and_outdated(facts: &mut Facts) {
