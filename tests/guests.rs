@@ -174,3 +174,18 @@ fn an_old_guest_does_not_pass_for_another() {
         refused(&machine, 6, 51712, "[other-guest]");
     }
 }
+
+/// The toolstack died: the domain is no more, and nobody removes its device. `xl shutdown` would know no such domain.
+#[test]
+fn the_device_of_a_domain_that_is_no_more_can_be_removed() {
+    let machine = beside(6, 51712, "r0");
+    machine.xenstored.remove("/local/domain/5");
+    let (code, text) = add(&machine, 6, 51712);
+    assert_eq!(code, 1, "{text}");
+    assert!(!text.contains("xl shutdown"), "{text}");
+    let (_, path) = text.trim_end().split_once("then run: xenstore-rm ").unwrap();
+    machine.xenstored.remove(path.split_whitespace().next().unwrap());
+    // The kernel closes it then (xenbus_probe.c, xenbus_dev_changed).
+    machine.volume(|volume| volume.open = false);
+    assert_eq!(add(&machine, 6, 51712), (0, String::new()));
+}

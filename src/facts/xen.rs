@@ -163,6 +163,12 @@ impl User {
         Identity { domid: self.domid, name, vm, target: self.target }
     }
 
+    /// Whether xenstore has nothing of the guest any more but this device: libxl removes the devices of a
+    /// guest before the guest itself (libxl_domain.c), so that nothing will remove this one.
+    pub fn domain_is_gone(&self) -> bool {
+        self.guest.is_none() && self.vm.is_none()
+    }
+
     /// How a message calls the guest: `guest vm (domain 5)`.
     pub fn called(&self) -> String {
         match &self.guest {

@@ -83,6 +83,15 @@ fn taken(facts: &Facts, user: &User) -> Judgement {
             format!("shut it down with: xl shutdown {}, or give this guest another resource", user.domid),
         ),
     };
+    if user.domain_is_gone() {
+        let (domid, devid) = (user.domid, user.devid);
+        let message =
+            format!("{device} belongs to domain {domid}, which is no more; its device is left over");
+        let remedy = format!(
+            "see with xl list that domain {domid} is gone, then run: xenstore-rm /local/domain/0/backend/vbd/{domid}/{devid}"
+        );
+        return if user.leaving { refuse_for_now(message, remedy) } else { refuse(message, remedy) };
+    }
     match user.leaving {
         true => refuse_for_now(message, format!("wait until {guest} is gone, see: xl list")),
         false => refuse(message, remedy),

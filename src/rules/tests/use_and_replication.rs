@@ -394,6 +394,8 @@ fn decision_tables() {
 
     assert_eq!(after(users(user())), "other-guest");
     assert_eq!(after(users(User { leaving: true, ..user() })), "other-guest~");
+    assert_eq!(after(users(User { guest: None, vm: None, ..user() })), "other-guest", "its domain is no more");
+    assert_eq!(after(users(User { guest: None, vm: None, leaving: true, ..user() })), "other-guest~");
     assert_eq!(after(users(User { live: false, ..user() })), "");
     assert_eq!(after(users(other_half())), "other-guest", "a copied configuration has the uuid, too");
     assert_eq!(after(users(User { guest: Some("vm--incoming".into()), ..other_half() })), "other-guest", "it may still be started");
