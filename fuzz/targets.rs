@@ -18,6 +18,7 @@ use block_drbd::gather::drbd::{conf, data_gen_id, drbdsetup, files, proc, v84};
 use block_drbd::gather::{self, domu, peers, records, sharing, storage, usage, vbd};
 use block_drbd::guest::{DrbdVolume, GuestFacts, Script};
 use block_drbd::host::{Deadline, Host, xenstore};
+use block_drbd::printable::Text;
 use block_drbd::report::check::Report;
 use block_drbd::report::{self, one_line};
 use block_drbd::rules;
@@ -178,7 +179,7 @@ pub fn peer_facts(data: &[u8]) {
         Err(error) => return quiet(&one_line(&error)),
     };
     lines(&report::check::facts(&facts));
-    let json = report::escaped(&serde_json::to_string(&facts).unwrap_or_default());
+    let json = Text::json(&serde_json::to_string(&facts).unwrap_or_default());
     quiet(&json);
     assert_eq!(peers::parse(&json).ok().as_ref(), Some(&facts), "what is printed is read back");
     let resources = drbdsetup::resources(R0, Ok(R0_OPTIONS)).unwrap_or_default();

@@ -5,6 +5,7 @@ use crate::facts::Known;
 use crate::handlers::release;
 use crate::host::syslog::{self, Level};
 use crate::host::{Deadline, Host, lock, output};
+use crate::printable::Text;
 use crate::report;
 use crate::{act, gather, hotplug, rules};
 use anyhow::{Context, Result, bail};
@@ -53,7 +54,7 @@ pub fn release(host: &mut Host, which: Which, wait: Duration) -> Result<i32> {
     for name in &resources {
         let code = match release_one(host, name, named, until, wait) {
             Ok(Tried::Done(line)) => {
-                output::answer(&format!("{line}\n"))?;
+                output::answer(&report::one_line(&line).into())?;
                 0
             }
             Ok(Tried::Left(why)) => complain(host, &why, 4),
@@ -121,6 +122,6 @@ pub fn rules(id: Option<&str>, settings: &Settings) -> Result<i32> {
             report::rules::explained(rules::find(id).with_context(unknown)?, settings)
         }
     };
-    output::answer(&text)?;
+    output::answer(&Text::of(&text))?;
     Ok(0)
 }

@@ -18,6 +18,7 @@ use crate::handlers::{Plan, Step};
 use crate::host::supervised::{self, Limit};
 use crate::host::syslog::{self, Level};
 use crate::host::{Deadline, Host, output, program};
+use crate::printable::Line;
 use crate::{event, report};
 use anyhow::Result;
 use said::Said;
@@ -77,7 +78,8 @@ fn work(
     let subject = Subject { resource: &resource, event: &event, facts: &facts };
     let mut said = handle(host, handler, &subject, &settings, limit);
     if let Some(wrong) = wrong {
-        said = Said { level: Level::Error, line: format!("{}; {wrong}", said.line), ..said };
+        let line = report::one_line(&format!("{}; {wrong}", said.line));
+        said = Said { level: Level::Error, line, ..said };
     }
     notify(host, &subject, &settings, &said);
     said
@@ -107,7 +109,10 @@ fn handle(
     match (failed.is_empty(), urgent) {
         (true, false) => Said { code, level: Level::Info, line },
         (true, true) => Said { code, level: Level::Warning, line },
-        (false, _) => Said { code, level: Level::Error, line: format!("{line}; but {}", failed.join("; ")) },
+        (false, _) => {
+            let line = report::one_line(&format!("{line}; but {}", failed.join("; ")));
+            Said { code, level: Level::Error, line }
+        }
     }
 }
 
@@ -205,14 +210,14 @@ fn established(
     let failed = steps(host, &[Step::RecordFenced { fenced }], settings);
     let line = line(handler, subject, "fenced", code, &summary);
     let but = if failed.is_empty() { String::new() } else { format!("; but {}", failed.join("; ")) };
-    Said { code, level: Level::Warning, line: format!("{line}{but}") }
+    Said { code, level: Level::Warning, line: report::one_line(&format!("{line}{but}")) }
 }
 
 /// Tells somebody, where the settings say how, of all that is not routine.
 fn notify(host: &mut Host, subject: &Subject, settings: &Settings, said: &Said) {
     let policy = settings.handling(Some(subject.resource));
     let (Some((mut command, within)), true) = (policy.notify, said.level != Level::Info) else { return };
-    command.extend([subject.event.name.to_string(), subject.resource.into(), report::one_line(&said.line)]);
+    command.extend([subject.event.name.to_string(), subject.resource.into(), said.line.to_string()]);
     for why in steps(host, &[Step::Notify { command, within }], settings) {
         let line =
             format!("handler={} resource={}: nobody is told: {why}", subject.event.name, subject.resource);
@@ -221,13 +226,13 @@ fn notify(host: &mut Host, subject: &Subject, settings: &Settings, said: &Said) 
 }
 
 /// One line of the log.
-fn line(handler: &Handler, subject: &Subject, acts: &str, code: i32, summary: &str) -> String {
+fn line(handler: &Handler, subject: &Subject, acts: &str, code: i32, summary: &str) -> Line {
     let acts = if acts.is_empty() { "none" } else { acts };
     let guests = drbd::used_by(subject.facts);
-    format!(
+    report::one_line(&format!(
         "handler={} resource={} guests={guests:?} act={acts} exit={code}: {summary}",
         handler.event, subject.resource
-    )
+    ))
 }
 
 /// What a step does, in a word.
@@ -240,10 +245,10 @@ fn word(step: &Step) -> String {
 
 /// To syslog; to stderr too, when it is not good news or was asked for.
 fn tell(host: &Host, said: &Said, verbose: bool) {
-    let (line, total) = (report::one_line(&said.line), report::times(&[], host.elapsed()));
-    syslog::write(host, said.level, &format!("{total} {line}"));
+    let total = report::times(&[], host.elapsed());
+    syslog::write(host, said.level, &total.clone().then(&report::one_line(" ")).then(&said.line));
     if said.level != Level::Info || verbose {
-        output::say(&line);
+        output::say(&said.line);
     }
     if verbose {
         output::say(&total);

@@ -189,10 +189,14 @@ impl Handled {
 fn explain_to_toolstack(host: &mut Host, event: &Hotplug, error: &anyhow::Error, by: Deadline) {
     host.set_deadline(by.despite_signals());
     let sentence = report::failure(event, error);
-    let step = Step::Refuse { vbd: event.vbd.clone(), sentence: sentence.clone() };
+    let step = Step::Refuse { vbd: event.vbd.clone(), sentence: report::one_line(&sentence) };
     let outcome = act::run(host, &Plan { steps: vec![step], summary: sentence }, &Settings::default(), by);
     if let Some(error) = outcome.failure {
-        syslog::write(host, Level::Error, &format!("hotplug-error could not be written: {error:#}"));
+        syslog::write(
+            host,
+            Level::Error,
+            &report::one_line(&format!("hotplug-error could not be written: {error:#}")),
+        );
     }
 }
 
@@ -214,11 +218,8 @@ fn tell(host: &Host, event: &Hotplug, handled: &Handled, verbose: bool) {
     if event.action == Action::Add {
         warnings(host, &handled.verdict);
     }
-    syslog::write(
-        host,
-        level,
-        &format!("{} domid={} devid={} {times}: {line}", event.action, vbd.domid, vbd.devid),
-    );
+    let call = format!("{} domid={} devid={} {times}: ", event.action, vbd.domid, vbd.devid);
+    syslog::write(host, level, &report::one_line(&call).then(&line));
     if level != Level::Info || verbose {
         output::say(&line);
     }

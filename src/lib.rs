@@ -4,6 +4,9 @@
 //! happened, `gather` asks the machine for `facts`, `rules` judge them,
 //! `handlers` plan, `act` changes the machine, `report` tells.
 
+// What is printed goes through `host::output`, which takes nothing but `printable`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod act;
 pub mod admin;
 pub mod check;
@@ -20,6 +23,7 @@ pub mod host;
 pub mod hotplug;
 pub mod migrate;
 pub mod place;
+pub mod printable;
 pub mod quarantine;
 pub mod report;
 pub mod rules;

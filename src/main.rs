@@ -1,5 +1,7 @@
 //! Arguments in, exit code out; the program is in the library.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use anyhow::{Result, anyhow, bail};
 use block_drbd::admin::Which;
 use block_drbd::check::{self, Question};
@@ -10,6 +12,7 @@ use block_drbd::event::{self, Action, Hotplug};
 use block_drbd::host::syslog::{self, Level};
 use block_drbd::host::{self, Deadline, Host, output};
 use block_drbd::migrate;
+use block_drbd::printable::Text;
 use block_drbd::target::Target;
 use block_drbd::{admin, drbd_handler, hotplug, quarantine, report, status};
 use clap::Parser;
@@ -42,12 +45,14 @@ fn main() {
 fn explain(error: &clap::Error) -> i32 {
     let text = error.render().to_string();
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => output::answer(&text).map_or(3, |()| 0),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            output::answer(&Text::of(&text)).map_or(3, |()| 0)
+        }
         _ => {
             let what = text.split("\n\n").next().unwrap_or(&text);
             let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
             let what = what.trim_start_matches("error: ");
-            output::say(&format!("{}; run: block-drbd --help", report::one_line(what)));
+            output::say(&report::one_line(what).then(&report::one_line("; run: block-drbd --help")));
             2
         }
     }

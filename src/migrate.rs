@@ -177,8 +177,7 @@ fn tell(
     if moved {
         let line =
             format!("{} runs on {}, and {} is Secondary here", domain.name, request.to, names.join(", "));
-        let line = report::one_line(&line) + "\n";
-        return output::answer(&line).map(|()| 0).map_err(|error| (3, error));
+        return output::answer(&report::one_line(&line).into()).map(|()| 0).map_err(|error| (3, error));
     }
     let remedy = "see what xl has said above, and: xl list, here and there";
     Err((

@@ -6,6 +6,7 @@ use crate::handlers::{Plan, Step};
 use crate::host::own::Unusable;
 use crate::host::syslog::{self, Level};
 use crate::host::{Deadline, Host, lock, output};
+use crate::printable::Text;
 use crate::target::Target;
 use crate::{act, gather, hotplug, report};
 use anyhow::{Context, Result, anyhow};
@@ -35,22 +36,22 @@ pub fn list(host: &mut Host, json: bool) -> Result<i32> {
     Ok(if entries.iter().all(|(_, entry)| entry.is_ok()) { 0 } else { 3 })
 }
 
-fn text(entries: &[Entry]) -> String {
+fn text(entries: &[Entry]) -> Text {
     let line = |(resource, entry): &Entry| {
         let line = match entry {
             Ok(entry) => format!("{resource}: {}", entry.story()),
             Err(why) => format!("{resource}: {why}"),
         };
-        report::one_line(&line) + "\n"
+        Text::from(report::one_line(&line)).to_string()
     };
     match entries.is_empty() {
-        true => "nothing is in quarantine\n".into(),
-        false => entries.iter().map(line).collect(),
+        true => Text::of("nothing is in quarantine\n"),
+        false => Text::of(&entries.iter().map(line).collect::<String>()),
     }
 }
 
 /// What cannot be believed is `{"unknown": why}` in place of `{"is": …}`.
-fn json_of(entries: &[Entry]) -> Result<String> {
+fn json_of(entries: &[Entry]) -> Result<Text> {
     let one = |(resource, entry): &Entry| {
         let known = match entry {
             Ok(entry) => Known::Is(entry),
@@ -60,7 +61,7 @@ fn json_of(entries: &[Entry]) -> Result<String> {
     };
     let entries: Vec<_> = entries.iter().map(one).collect();
     let text = serde_json::to_string(&json!({ "version": 1, "quarantine": entries }));
-    Ok(report::escaped(&text.context("writing the list")?) + "\n")
+    Ok(Text::json(&(text.context("writing the list")? + "\n")))
 }
 
 /// Gives a resource back; the exit code, or one with its error.
@@ -83,7 +84,10 @@ pub fn clear(host: &mut Host, target: &Target, reason: &str) -> Result<i32, (i32
         Err(unusable) => Known::Unknown(unusable.why),
     };
     let history = json!({ "version": 1, "resource": resource, "cleared": host.now(), "reason": reason, "entry": entry });
-    let step = Step::Unquarantine { resource: resource.clone(), history: history.to_string() };
+    let step = Step::Unquarantine {
+        resource: resource.clone(),
+        history: Text::json(&history.to_string()).to_string(),
+    };
     let outcome = act::run(host, &Plan::of(vec![step]), &Settings::default(), host.deadline());
     if let Some(error) = outcome.failure {
         return Err((4, error.context(format!("{resource} stays in quarantine"))));
@@ -91,14 +95,14 @@ pub fn clear(host: &mut Host, target: &Target, reason: &str) -> Result<i32, (i32
     let line = format!("resource={resource} the quarantine is cleared: {reason}");
     syslog::write(host, Level::Warning, &report::one_line(&line));
     let text = format!("{resource} is not in quarantine any more\n{}", snapshots_left(host, resource));
-    output::answer(&text).map_err(|error| (3, error))?;
+    output::answer(&Text::of(&text)).map_err(|error| (3, error))?;
     Ok(0)
 }
 
 /// A line for each snapshot that was kept as long as the quarantine. It is not removed here: it may be the
 /// only copy of what was on the disk, and only an administrator knows that nobody needs it.
 fn snapshots_left(host: &Host, resource: &str) -> String {
-    let line = |text: String| report::one_line(&text) + "\n";
+    let line = |text: String| Text::from(report::one_line(&text)).to_string();
     match gather::snapshots::of(host, resource) {
         Ok(names) => names
             .iter()

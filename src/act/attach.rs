@@ -6,6 +6,7 @@ use crate::facts::{Known, PhysicalDevice, Role, VolumeUser};
 use crate::gather::sharing;
 use crate::host::xenstore::{Error, Transaction};
 use crate::host::{Host, lock};
+use crate::printable::Line;
 use crate::{gather, report, rules};
 use anyhow::{Result, bail, ensure};
 
@@ -67,8 +68,7 @@ fn expect_init_wait(transaction: &Transaction, vbd: &VbdPath) -> Result<()> {
 
 /// Writes the reason where libxl and xend look for it, if the directory is still
 /// there: a write would bring a dead one back (xen.md, rule R9).
-pub fn refuse(host: &mut Host, vbd: &VbdPath, sentence: &str) -> Result<()> {
-    let sentence = report::one_line(sentence);
+pub fn refuse(host: &mut Host, vbd: &VbdPath, sentence: &Line) -> Result<()> {
     host.xenstore_mut()?.transaction(|transaction| -> Result<(), Error> {
         if transaction.read(&vbd.node("state"))?.is_none() {
             return Ok(());

@@ -2,6 +2,7 @@
 
 use crate::facts::Quarantine;
 use crate::host::{Host, lock};
+use crate::printable::Text;
 use anyhow::{Context, Result};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ pub fn set(host: &mut Host, entry: &Quarantine) -> Result<()> {
     host.set_deadline(before);
     let path = Quarantine::path(&entry.resource);
     let text = serde_json::to_string(entry).with_context(|| format!("writing {path}"))?;
-    let written = host.write_synced(&path, &text);
+    let written = host.write_synced(&path, &Text::json(&text));
     written.with_context(|| format!("{} is not in quarantine, although it should be", entry.resource))
 }
 

@@ -3,6 +3,7 @@
 use crate::handlers::drbd::Handler;
 use crate::host::supervised::Ended;
 use crate::host::syslog::Level;
+use crate::printable::Line;
 use crate::report;
 use anyhow::Result;
 
@@ -14,7 +15,7 @@ pub struct Said {
     /// How grave it is.
     pub level: Level,
     /// One line.
-    pub line: String,
+    pub line: Line,
 }
 
 impl Said {
@@ -35,7 +36,11 @@ impl Said {
     /// What loses nothing, and why no more is answered.
     pub fn failed(handler: &Handler, why: &str) -> Said {
         let (code, event) = (handler.safe, handler.event);
-        Said { code, level: Level::Error, line: format!("handler={event} exit={code}: {why}") }
+        Said {
+            code,
+            level: Level::Error,
+            line: report::one_line(&format!("handler={event} exit={code}: {why}")),
+        }
     }
 
     /// On one line, for [`Said::of`].
@@ -45,7 +50,7 @@ impl Said {
             Level::Warning => "warning",
             Level::Info => "info",
         };
-        format!("{} {level} {}", self.code, report::one_line(&self.line))
+        format!("{} {level} {}", self.code, self.line)
     }
 
     /// What the child has said, when it is something that may be answered for this event.
@@ -58,7 +63,7 @@ impl Said {
             "info" => Level::Info,
             _ => return None,
         };
-        Some(Said { code, level, line: words.next()?.to_string() })
+        Some(Said { code, level, line: report::one_line(words.next()?) })
     }
 }
 
@@ -104,7 +109,7 @@ mod tests {
 
     #[test]
     fn what_is_said_is_read_back() {
-        let said = Said { code: 4, level: Level::Warning, line: "r0: it is so".into() };
+        let said = Said { code: 4, level: Level::Warning, line: report::one_line("r0: it is so") };
         assert_eq!(Said::decode(&said.encode(), drbd::of(EventName::FencePeer)), Some(said));
     }
 }

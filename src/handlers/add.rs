@@ -26,7 +26,10 @@ pub fn plan(vbd: &VbdPath, facts: &Facts, verdict: &Verdict, settings: &Settings
 
 fn refusal(vbd: &VbdPath, facts: &Facts, verdict: &Verdict) -> Plan {
     let sentence = report::refusal(facts, verdict);
-    Plan { steps: vec![Step::Refuse { vbd: vbd.clone(), sentence: sentence.clone() }], summary: sentence }
+    Plan {
+        steps: vec![Step::Refuse { vbd: vbd.clone(), sentence: report::one_line(&sentence) }],
+        summary: sentence,
+    }
 }
 
 fn attach(

@@ -34,6 +34,7 @@ pub mod window;
 use crate::event::VbdPath;
 use crate::event::drbd::Variables;
 use crate::facts::{Act, Claim, Fenced, Known, Lone, PhysicalDevice, Quarantine, VolumeUser, Window};
+use crate::printable::Line;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -206,7 +207,7 @@ pub enum Step {
         /// The backend directory.
         vbd: VbdPath,
         /// One sentence.
-        sentence: String,
+        sentence: Line,
     },
 }
 

@@ -11,6 +11,7 @@
 
 use super::Host;
 use super::file::{self, LARGEST};
+use crate::printable::Text;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::fmt;
@@ -110,7 +111,7 @@ impl Host {
     /// Writes a record of our own as JSON, in the same way.
     pub fn write_record(&mut self, path: &str, record: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string(record).with_context(|| format!("writing {path}"))?;
-        self.write(path, &text)
+        self.write(path, &Text::json(&text))
     }
 
     /// Writes a file of our own that must be there after a power cut: the file is on the disk, and so is its name.

@@ -1,6 +1,7 @@
 //! One line to the system log, if there is one.
 
 use super::Host;
+use crate::printable::Line;
 use std::time::Duration;
 use syslog::{Facility, Formatter3164, LoggerBackend};
 
@@ -20,7 +21,7 @@ pub enum Level {
 
 /// Writes one line with facility daemon. Without a system log it is lost: the
 /// same line stands on stderr, and no guest waits for a log.
-pub fn write(host: &Host, level: Level, line: &str) {
+pub fn write(host: &Host, level: Level, line: &Line) {
     let formatter = Formatter3164 {
         facility: Facility::LOG_DAEMON,
         hostname: None,
@@ -36,8 +37,8 @@ pub fn write(host: &Host, level: Level, line: &str) {
         _ => Ok(()),
     };
     let _ = match level {
-        Level::Error => logger.err(line),
-        Level::Warning => logger.warning(line),
-        Level::Info => logger.info(line),
+        Level::Error => logger.err(&**line),
+        Level::Warning => logger.warning(&**line),
+        Level::Info => logger.info(&**line),
     };
 }

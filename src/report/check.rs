@@ -4,9 +4,10 @@
 
 use super::paint::Paint;
 use super::tree::{self, Node};
-use super::{escaped, one_line, path};
+use super::{one_line, path};
 use crate::check::{Answer, Subject};
 use crate::facts::{Known, NodeFacts};
+use crate::printable::Text;
 use crate::rules::{self, Finding, Severity};
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -57,14 +58,17 @@ impl Report {
     }
 
     /// All of it.
-    pub fn finish(self) -> String {
-        match self.form {
+    pub fn finish(self) -> Text {
+        match &self.form {
             Form::Json => {
                 let verdict = json_of(&self.answer);
-                format!("{{\"version\":1,\"verdict\":{verdict},\"subjects\":[{}]}}\n", self.parts.join(","))
+                Text::json(&format!(
+                    "{{\"version\":1,\"verdict\":{verdict},\"subjects\":[{}]}}\n",
+                    self.parts.join(",")
+                ))
             }
-            Form::Text(_) if self.parts.is_empty() => "nothing to check: DRBD has no resource up\n".into(),
-            Form::Text(_) => self.parts.join("\n"),
+            Form::Text(_) if self.parts.is_empty() => Text::of("nothing to check: DRBD has no resource up\n"),
+            Form::Text(paint) => paint.finish(&self.parts.join("\n")),
         }
     }
 }
@@ -76,7 +80,7 @@ fn subject_json(subject: &Subject) -> String {
 
 fn json_of(value: &impl Serialize) -> String {
     let json = serde_json::to_string(value);
-    escaped(&json.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")))
+    json.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
 }
 
 fn subject_text(subject: &Subject, paint: &Paint) -> String {
@@ -153,16 +157,16 @@ fn write_paths(subject: &Subject) -> Vec<Node> {
 }
 
 /// What `block-drbd facts --json` prints, and what a peer reads.
-pub fn facts_json(facts: &NodeFacts) -> Result<String> {
+pub fn facts_json(facts: &NodeFacts) -> Result<Text> {
     let text = serde_json::to_string_pretty(facts).context("writing the facts")?;
-    Ok(format!("{}\n", escaped(&text)))
+    Ok(Text::json(&(text + "\n")))
 }
 
 /// What `block-drbd facts` prints without `--json`: the hosts and the stacks, for people.
-pub fn facts(facts: &NodeFacts) -> String {
+pub fn facts(facts: &NodeFacts) -> Text {
     let node = &facts.node;
     let known = |value: &Known<String>| match value {
-        Known::Is(text) => one_line(text),
+        Known::Is(text) => one_line(text).to_string(),
         Known::Unknown(why) => format!("unknown ({})", one_line(why)),
     };
     let xen = match &node.xen {
@@ -185,5 +189,5 @@ pub fn facts(facts: &NodeFacts) -> String {
             }
         }
     }
-    text
+    Text::of(&text)
 }

@@ -12,11 +12,9 @@ mod tree;
 
 use crate::event::{Hotplug, VbdPath};
 use crate::facts::{Backend, Facts};
+use crate::printable::Line;
 use crate::rules::{Finding, Found, Rule, Verdict};
 use std::time::Duration;
-
-/// libxl prints what it finds in `hotplug-error`; xenstore takes 4096 bytes, a reader much less.
-const LONGEST: usize = 1000;
 
 /// Why the guest does not get the volume: verdict, reason with the rule's id, remedy.
 pub fn refusal(facts: &Facts, verdict: &Verdict) -> String {
@@ -61,7 +59,7 @@ impl std::fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 /// A finding as one line of the log, the resource first.
-pub fn finding(finding: &Finding) -> String {
+pub fn finding(finding: &Finding) -> Line {
     let field = |name: &str, value: &Option<String>| {
         value.as_ref().map(|value| format!(" {name}={value}")).unwrap_or_default()
     };
@@ -95,51 +93,15 @@ pub fn failure(event: &Hotplug, error: &anyhow::Error) -> String {
 }
 
 /// How long each step took, and everything together: `promote_ms=12.7 … total_ms=20.1`.
-pub fn times(steps: &[(&'static str, Duration)], total: Duration) -> String {
+pub fn times(steps: &[(&'static str, Duration)], total: Duration) -> Line {
     let word = |name: &str, time: Duration| format!("{name}_ms={:.1}", time.as_secs_f64() * 1000.0);
     let mut words: Vec<String> = steps.iter().map(|(name, time)| word(name, *time)).collect();
     words.push(word("total", total));
-    words.join(" ")
+    one_line(&words.join(" "))
 }
 
 /// `text` on one line of printable ASCII: what a guest, a peer or a
 /// configuration put into it cannot steer the terminal that shows it.
-pub fn one_line(text: &str) -> String {
-    let printable = |letter: char| match letter {
-        ' '..='~' => letter,
-        _ => '?',
-    };
-    text.chars().map(printable).take(LONGEST).collect()
-}
-
-/// JSON in printable ASCII and line ends, the same to whoever reads it: serde_json escapes only
-/// what is below the space, and a terminal obeys DEL and U+0080 to U+009F too.
-pub fn escaped(json: &str) -> String {
-    let mut escaped = String::with_capacity(json.len());
-    for letter in json.chars() {
-        match letter {
-            ' '..='~' | '\n' => escaped.push(letter),
-            _ => escaped.extend(letter.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_keeps_its_meaning_and_steers_no_terminal() {
-        let text = "a\u{7f}\u{9b}2J\u{1b}\n\u{202e}\u{e9}\u{1f4be}";
-        let json = escaped(&serde_json::to_string(text).unwrap());
-        assert_eq!(json, r#""a\u007f\u009b2J\u001b\n\u202e\u00e9\ud83d\udcbe""#);
-        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
-    }
-
-    #[test]
-    fn one_line_is_one_line() {
-        assert_eq!(one_line("a\u{1b}[31mb\nc\0d\u{e9}"), "a?[31mb?c?d?");
-        assert_eq!(one_line(&"x".repeat(5000)).len(), LONGEST);
-    }
+pub fn one_line(text: &str) -> Line {
+    Line::of(text)
 }

@@ -1,5 +1,7 @@
 //! Colour, on a terminal and nowhere else.
 
+use crate::printable::{BAD, DOUBTFUL, GOOD, PLAIN, Text};
+
 /// Paints words, or leaves them as they are.
 pub struct Paint {
     terminal: bool,
@@ -13,20 +15,25 @@ impl Paint {
 
     /// What is well: green.
     pub fn good(&self, word: &str) -> String {
-        self.with("32", word)
+        self.with(GOOD, word)
     }
 
     /// What stands against it: bold red.
     pub fn bad(&self, word: &str) -> String {
-        self.with("1;31", word)
+        self.with(BAD, word)
     }
 
     /// What is to be mended: yellow.
     pub fn doubtful(&self, word: &str) -> String {
-        self.with("33", word)
+        self.with(DOUBTFUL, word)
     }
 
-    fn with(&self, code: &str, word: &str) -> String {
-        if self.terminal { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_string() }
+    /// What may be printed of a painted text.
+    pub fn finish(&self, text: &str) -> Text {
+        if self.terminal { Text::in_colour(text) } else { Text::of(text) }
+    }
+
+    fn with(&self, colour: char, word: &str) -> String {
+        if self.terminal { format!("{colour}{word}{PLAIN}") } else { word.to_string() }
     }
 }

@@ -8,6 +8,7 @@ use crate::facts::{
     Connection, DiskState, FlushProbe, Known, Record, Resource, ResourceStatus, Role, User, Volume,
     VolumeStatus,
 };
+use crate::printable::Text;
 use crate::status::judge::{Judged, State, span};
 use std::fmt::Write;
 
@@ -17,7 +18,7 @@ const HEADING: [&str; 6] = ["RESOURCE", "ROLE", "DISK", "PEER", "FLUSHED", "USED
 type Row = ([String; 6], bool);
 
 /// What needs somebody, the table, and what could not be found out; in colour on a terminal.
-pub fn text(judged: &Judged, terminal: bool) -> String {
+pub fn text(judged: &Judged, terminal: bool) -> Text {
     let paint = Paint::new(terminal);
     let mut text = String::new();
     for need in &judged.needs {
@@ -34,7 +35,7 @@ pub fn text(judged: &Judged, terminal: bool) -> String {
     for why in &judged.unknown {
         let _ = writeln!(text, "{} {}", paint.doubtful("unknown:"), one_line(why));
     }
-    text
+    paint.finish(&text)
 }
 
 fn table(judged: &Judged, paint: &Paint) -> String {
@@ -57,7 +58,7 @@ fn table(judged: &Judged, paint: &Paint) -> String {
 /// One a volume, or one for what has none. Guests name themselves and peers are named in files:
 /// nothing of that may steer a terminal.
 fn rows(state: State, status: &ResourceStatus, now: u64) -> Vec<Row> {
-    let row = |cells: [String; 6]| (cells.map(|cell| one_line(&cell)), state < State::Unknown);
+    let row = |cells: [String; 6]| (cells.map(|cell| one_line(&cell).to_string()), state < State::Unknown);
     let several = status.volumes.len() > 1;
     let of_volume = |(volume, found): (&Volume, &VolumeStatus)| {
         let number = if several { format!("/{}", volume.number) } else { String::new() };

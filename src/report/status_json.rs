@@ -1,17 +1,17 @@
 //! `block-drbd status --json`. The JSON is a promise (tests/fixtures/status.json holds it):
 //! fields are only ever added. What could not be had is `{"unknown": why}` in place of `{"is": …}`.
 
-use super::escaped;
 use crate::facts::{
     Claim, Connection, FlushProbe, Known, Record, ResourceStatus, User, Volume, VolumeStatus,
 };
+use crate::printable::Text;
 use crate::status::judge::{Judged, State};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 /// On one line, and its end.
-pub fn json(judged: &Judged) -> Result<String> {
+pub fn json(judged: &Judged) -> Result<Text> {
     let status = judged.status;
     let verdict = match judged.exit_code() {
         0 => "well",
@@ -30,7 +30,7 @@ pub fn json(judged: &Judged) -> Result<String> {
         "resources": resources,
     });
     let text = serde_json::to_string(&document).context("writing the status")?;
-    Ok(format!("{}\n", escaped(&text)))
+    Ok(Text::json(&(text + "\n")))
 }
 
 fn resource(state: State, status: &ResourceStatus) -> Value {

@@ -33,7 +33,7 @@ pub fn draw(root: &Node, paint: &Paint) -> String {
 fn lines_of(node: &Node, first: &str, rest: &str, paint: &Paint, lines: &mut Vec<String>) {
     let text = one_line(&node.text);
     let text = match node.weak {
-        None => text,
+        None => text.to_string(),
         Some((rule, Severity::Refuse)) => paint.bad(&format!("{text}  <== {rule}")),
         Some((rule, _)) => paint.doubtful(&format!("{text}  <-- {rule}")),
     };
