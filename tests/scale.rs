@@ -12,7 +12,7 @@ use place::Place;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// What a run took.
@@ -140,15 +140,11 @@ impl Host {
     }
 
     /// What a dry run of everything costs where the peer has said that.
-    fn check_all(&self, told: &Value, form: &[&str]) -> Cost {
+    fn check_all(&self, told: &Value) -> Cost {
         self.file("peer.json", &told.to_string());
         let file = self.path("peer.json");
-        cost(&self.command(&[&["check", "--all", "--peer-facts", text(&file)], form].concat()))
+        cost(&self.command(&["check", "--all", "--peer-facts", file.to_str().unwrap()]))
     }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -160,16 +156,14 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn twice_the_resources_take_twice_the_memory_and_time() {
     let hosts = [1000, 2000].map(Host::with);
     let told: Vec<Value> = hosts.iter().map(Host::told).collect();
-    for form in [&[][..], &["--json"]] {
-        // In turn, so that a busy machine is busy for both.
-        let costs: Vec<[Cost; 2]> =
-            (0..3).map(|_| [0, 1].map(|size| hosts[size].check_all(&told[size], form))).collect();
-        let ratio = |of: fn(&Cost) -> f64| median(costs.iter().map(|[one, two]| of(two) / of(one)).collect());
-        let (memory, seconds) = (ratio(|cost| cost.memory), ratio(|cost| cost.seconds));
-        println!("{form:?}: {memory:.2} times the memory, {seconds:.2} times the time: {costs:.2?}");
-        assert!(memory <= 2.0, "{form:?}: {memory:.2} times the memory: {costs:?}");
-        assert!(seconds <= 2.5, "{form:?}: {seconds:.2} times the time: {costs:?}");
-    }
+    // In turn, so that a busy machine is busy for both.
+    let costs: Vec<[Cost; 2]> =
+        (0..3).map(|_| [0, 1].map(|size| hosts[size].check_all(&told[size]))).collect();
+    let ratio = |of: fn(&Cost) -> f64| median(costs.iter().map(|[one, two]| of(two) / of(one)).collect());
+    let (memory, seconds) = (ratio(|cost| cost.memory), ratio(|cost| cost.seconds));
+    println!("{memory:.2} times the memory, {seconds:.2} times the time: {costs:.2?}");
+    assert!(memory <= 2.0, "{memory:.2} times the memory: {costs:?}");
+    assert!(seconds <= 2.5, "{seconds:.2} times the time: {costs:?}");
 }
 
 /// One answer of 15 MB is read once, however many resources it is about and whatever is long in it.
@@ -182,7 +176,7 @@ fn a_long_answer_is_not_multiplied() {
             stretch(&mut told);
             let length = told.to_string().len();
             assert!((12 << 20..16 << 20).contains(&length), "{what}: {length} bytes");
-            host.check_all(&told, &[])
+            host.check_all(&told)
         });
         println!("{what}: {one:?} for one resource, {many:?} for a hundred");
         assert!(many.memory <= 1.5 * one.memory, "{what}: {one:?} for one resource, {many:?} for a hundred");

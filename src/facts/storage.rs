@@ -220,7 +220,9 @@ fn walk<'a>(devices: &'a Devices, roots: &[&'a str], enter: impl Fn(&Device) -> 
         match &device.below {
             _ if !enter(device) => {}
             Known::Is(below) => {
-                next.extend(below.iter().map(String::as_str).filter(|name| seen.insert(name)))
+                let new = below.iter().map(String::as_str).filter(|name| seen.insert(name));
+                // One more than may be found says that there are too many.
+                next.extend(new.take(MOST_DEVICES + 1));
             }
             Known::Unknown(why) => walk.unknown = Some(format!("what {name} stands on is unknown: {why}")),
         }
