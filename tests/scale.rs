@@ -1,13 +1,15 @@
 //! How a dry run of everything grows: with the number of resources, and with what a peer says.
 //!
 //! Compared are runs of one test on one machine: the processor time and the largest memory of the
-//! process itself, by wait4(2).
+//! process itself, by getrusage(2).
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 #[path = "support/place.rs"]
 mod place;
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 use place::Place;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -49,18 +51,12 @@ fn one_run() {
     let words: Vec<String> = serde_json::from_str(&std::env::var("RUN").unwrap()).unwrap();
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let child = command.spawn().unwrap();
-    let (mut status, pid) = (0, i32::try_from(child.id()).unwrap());
-    // SAFETY: rusage is a C struct of integers, for which zero is a value; wait4 writes to the two places
-    // that it is given, and the child is waited for nowhere else.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        assert_eq!(libc::wait4(pid, &raw mut status, 0, &raw mut usage), pid);
-        usage
-    };
-    assert!(libc::WIFEXITED(status) && [0, 1, 3].contains(&libc::WEXITSTATUS(status)), "status {status}");
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    println!("\ncost: {} {}", seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss);
+    let status = command.status().unwrap();
+    assert!(status.code().is_some_and(|code| [0, 1, 3].contains(&code)), "{status}");
+    // The only child of this process.
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    println!("\ncost: {} {}", micros as f64 / 1e6, usage.max_rss());
 }
 
 /// A host with so many resources on LVM, each with a guest and its configuration.
@@ -183,8 +179,10 @@ fn a_long_answer_is_not_multiplied() {
     }
 }
 
-/// How an answer is made long.
-const STRETCHED: [(&str, fn(&mut Value)); 4] = [
+/// What is long in an answer, and how it is made so.
+type Stretched = (&'static str, fn(&mut Value));
+
+const STRETCHED: [Stretched; 4] = [
     ("resources that this host does not have", |told| {
         let resources = told["resources"]["is"].as_array_mut().unwrap();
         let mut other = resources[0].clone();
