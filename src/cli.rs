@@ -5,6 +5,9 @@
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
+/// The longest time in seconds that a command may be given: a week.
+const LONGEST: u64 = 7 * 86_400;
+
 /// The gate between a Xen guest and its DRBD disk
 #[derive(Debug, Parser)]
 #[command(
@@ -70,7 +73,7 @@ pub enum Command {
     #[command(hide = true)]
     Detached {
         /// How long it may take
-        #[arg(long)]
+        #[arg(long, value_parser = clap::value_parser!(u64).range(..=LONGEST))]
         seconds: u64,
         /// What it is for
         #[arg(long)]
@@ -94,8 +97,9 @@ pub enum Command {
         /// The resource only if it has a record
         #[arg(long, conflicts_with = "all")]
         recorded: bool,
-        /// Keep trying for so many seconds
-        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+        /// Keep trying for so many seconds, at most a week
+        #[arg(long, value_name = "SECONDS", default_value_t = 0,
+              value_parser = clap::value_parser!(u64).range(..=LONGEST))]
         wait: u64,
     },
     /// Say beforehand what the start of a guest would say, and why; changes nothing

@@ -109,13 +109,10 @@ fn held(machine: &Machine, path: &str) -> File {
 #[test]
 fn a_lock_that_is_never_released_does_not_outlast_the_caller() {
     let machine = Machine::new();
-    machine.file("sys/hypervisor/version/minor", "1\n");
+    machine.file("sys/hypervisor/version/minor", "5\n");
     for (path, words) in [
         ("run/block-drbd/lock/r0", "(fuser -v /run/block-drbd/lock/r0 names it): the time allowed"),
-        (
-            "var/run/xen-hotplug/block",
-            "/var/run/xen-hotplug/block: another script holds it: the time allowed",
-        ),
+        ("var/run/xen-hotplug/block", "(fuser -v /var/run/xen-hotplug/block names it): the time allowed"),
     ] {
         let lock = held(&machine, path);
         let started = Instant::now();
@@ -131,6 +128,17 @@ fn a_lock_that_is_never_released_does_not_outlast_the_caller() {
     drop(lock);
     assert_eq!(machine.call("remove"), (0, String::new()));
     assert_eq!(machine.role(), SECONDARY);
+}
+
+#[test]
+fn a_lock_directory_that_a_killed_script_of_xen_has_left_is_named_with_its_end() {
+    let machine = Machine::new();
+    machine.file("sys/hypervisor/version/minor", "1\n");
+    machine.file("var/run/xen-hotplug/block/owner", "1234: /etc/xen/scripts/block\n");
+    add_fails(&machine, "rm -f /var/run/xen-hotplug/block/owner && rmdir /var/run/xen-hotplug/block");
+    fs::remove_file(machine.path("var/run/xen-hotplug/block/owner")).unwrap();
+    fs::remove_dir(machine.path("var/run/xen-hotplug/block")).unwrap();
+    assert_eq!(machine.call("add").0, 0);
 }
 
 /// Deadlines are of the type that no clock setting changes (`Instant`). What is dated is only

@@ -167,3 +167,20 @@ fn without_outputs_and_without_dev_null_there_is_an_answer() {
         assert_eq!((status.code(), status.signal()), (Some(1), None), "{}", binary.display());
     }
 }
+
+#[test]
+fn no_time_is_longer_than_a_week() {
+    Node::each(|node| {
+        let most = u64::MAX.to_string();
+        for (arguments, option) in [
+            (&["release", "r0", "--wait", &most][..], "--wait"),
+            (&["release", "r0", "--wait", "604801"], "--wait"),
+            (&["detached", "--what", "x", "--seconds", &most, "--", "true"], "--seconds"),
+        ] {
+            let said = node.run(arguments);
+            said.is_wrong(option);
+            said.is_wrong("is not in 0..=604800");
+        }
+        assert_eq!(node.run(&["release", "r0", "--wait", "604800"]).code, 0);
+    });
+}

@@ -3,7 +3,7 @@
 use crate::config::Settings;
 use crate::event::{Action, Caller, Hotplug, VbdPath};
 use crate::facts::{Known, PhysicalDevice, Role, VolumeUser};
-use crate::gather::sharing;
+use crate::gather::{sharing, toolstack};
 use crate::host::xenstore::{Error, Transaction};
 use crate::host::{Host, lock};
 use crate::printable::Line;
@@ -21,7 +21,7 @@ pub fn attach(
     at_source: &Known<Vec<VolumeUser>>,
     settings: &Settings,
 ) -> Result<()> {
-    let _lock = lock::take_xen_block(host)?;
+    let _lock = lock::take_xen_block(host, toolstack::lock_protocol(host))?;
     let event = Hotplug { action: Action::Add, vbd: vbd.clone(), caller: Caller::Libxl };
     let mut facts = gather::facts(host, &event, &gather::target(host, &event), settings);
     facts.at_source = at_source.clone();

@@ -6,6 +6,7 @@ use crate::facts::Known;
 use crate::guest::DrbdVolume;
 use crate::guest::{GuestConfig, GuestFacts, SCRIPT, Script, SharedWith};
 use crate::host::Host;
+use crate::host::lock::Protocol;
 use anyhow::{Context, Result, bail};
 use std::sync::Arc;
 
@@ -46,6 +47,15 @@ pub fn configurations(host: &Host) -> Result<Vec<String>> {
         paths.extend(names.iter().filter(wanted).map(|name| format!("{directory}/{name}")));
     }
     Ok(paths)
+}
+
+/// How Xen's scripts take their lock: from Xen 4.2 on with a file (locking.sh). Where the version
+/// is not known, as they most often do.
+pub fn lock_protocol(host: &Host) -> Protocol {
+    match super::node::xen_version(host) {
+        Ok(version) if version < (4, 2) => Protocol::Directory,
+        _ => Protocol::File,
+    }
 }
 
 fn script(host: &Host) -> Result<Script> {

@@ -7,6 +7,9 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+/// Longer than any process lives, and little enough for every clock: a hundred years.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// The point in time at which a piece of work gives up.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
@@ -24,10 +27,12 @@ pub enum Stop {
 }
 
 impl Deadline {
-    /// A deadline `patience` from now, which a signal brings forward to at once.
+    /// A deadline `patience` from now, which a signal brings forward to at once. What the clock
+    /// cannot count to is [`NEVER`].
     #[allow(clippy::disallowed_methods)]
     pub fn after(patience: Duration) -> Self {
-        Deadline { at: Instant::now() + patience, heeds_signals: true }
+        let now = Instant::now();
+        Deadline { at: now.checked_add(patience).unwrap_or(now + NEVER), heeds_signals: true }
     }
 
     /// The same deadline for work that must be done in spite of a signal: undoing.
@@ -75,3 +80,16 @@ impl fmt::Display for Stop {
 }
 
 impl std::error::Error for Stop {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_patience_is_too_long() {
+        for patience in [NEVER, Duration::from_secs(i64::MAX.unsigned_abs()), Duration::MAX] {
+            assert!(Deadline::after(patience).remaining().unwrap() > NEVER / 2, "{patience:?}");
+            assert!(Deadline::after(Duration::ZERO).at_most(patience).remaining().is_err());
+        }
+    }
+}

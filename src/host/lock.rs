@@ -9,7 +9,7 @@
 use super::{Deadline, Host};
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File, TryLockError};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,11 +25,28 @@ pub struct Lock {
 
 /// Takes the lock file `path`.
 pub fn take(host: &Host, path: &str) -> Result<Lock> {
-    let file = open(&host.make_own(path)?).with_context(|| format!("opening the lock {path}"))?;
-    wait(host.deadline(), || attempt(&file)).with_context(|| {
+    let place = host.make_own(path)?;
+    let file = open(&place).with_context(|| format!("opening the lock {path}"))?;
+    let file = hold(file, &place, host.deadline()).with_context(|| {
         format!("waiting for the lock {path}, which another process holds (fuser -v {path} names it)")
     })?;
     Ok(Lock { _file: file })
+}
+
+/// Locks the file that `path` stands for, which has been opened. A lock on a file that was removed or
+/// renamed meanwhile keeps nobody out: who comes next makes another file.
+pub(super) fn hold(mut file: File, path: &Path, deadline: Deadline) -> Result<File> {
+    wait(deadline, || {
+        if !attempt(&file)? {
+            return Ok(false);
+        }
+        let holds = is_still(&file, path)?;
+        if !holds {
+            file = open(path)?;
+        }
+        Ok(holds)
+    })?;
+    Ok(file)
 }
 
 /// Xen's own hotplug lock `block`, held against its scripts.
@@ -45,33 +62,70 @@ enum Held {
     Directory(PathBuf),
 }
 
-/// Takes Xen's lock `block`, by the protocol of the file or directory that is there.
-pub fn take_xen_block(host: &Host) -> Result<XenLock> {
-    let path = host.path("/var/run/xen-hotplug/block");
+/// Who comes first makes what the others look for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Xen 4.0 and 4.1: always a directory.
+    Directory,
+    /// Xen 4.2 and later: a file, unless a directory is there.
+    File,
+}
+
+/// Where Xen's scripts have their lock `block`.
+const BLOCK: &str = "/var/run/xen-hotplug/block";
+
+/// Takes Xen's lock `block`.
+pub fn take_xen_block(host: &Host, protocol: Protocol) -> Result<XenLock> {
+    let path = host.path(BLOCK);
     host.make_directory_of(&path)?;
     let mut held = None;
-    wait(host.deadline(), || {
-        held = if path.is_dir() { try_directory(&path)? } else { try_file(&path)? };
+    let taken = wait(host.deadline(), || {
+        held = match protocol == Protocol::Directory || path.is_dir() {
+            true => try_directory(&path)?,
+            false => try_file(&path)?,
+        };
         Ok(held.is_some())
-    })
-    .context("waiting for Xen's hotplug lock /var/run/xen-hotplug/block: another script holds it")?;
+    });
+    taken.with_context(|| stuck(&path, protocol))?;
     held.map(|held| XenLock { held }).context("Xen's hotplug lock was not taken")
 }
 
-fn try_file(path: &Path) -> Result<Option<Held>> {
-    let file = open(path)?;
-    if !attempt(&file)? {
-        return Ok(None);
+/// What to do about the lock that was not got. A directory stays when its holder is killed, and
+/// only on Xen 4.0 and 4.1 a script takes it away, after 100 s.
+fn stuck(path: &Path, protocol: Protocol) -> String {
+    let waiting = format!("waiting for Xen's hotplug lock {BLOCK}");
+    match (path.is_dir(), protocol) {
+        (true, _) => format!(
+            "{waiting}, a directory that its holder has not removed; if ps shows no script of /etc/xen/scripts \
+             run: rm -f {BLOCK}/owner && rmdir {BLOCK}"
+        ),
+        (false, Protocol::Directory) if path.exists() => {
+            format!(
+                "{waiting}: a file stands where the scripts of this Xen make a directory; run: rm {BLOCK}"
+            )
+        }
+        (false, _) => format!("{waiting}: another script holds it (fuser -v {BLOCK} names it)"),
     }
+}
+
+fn try_file(path: &Path) -> Result<Option<Held>> {
+    let file = match open(path) {
+        // Another script has made its directory since we looked.
+        Err(error) if error.kind() == ErrorKind::IsADirectory => return Ok(None),
+        opened => opened?,
+    };
     // The previous holder removes the file while it holds the lock: what was
     // locked must still be what the name stands for (locking.sh does the same).
-    let ours = file.metadata()?;
-    match fs::metadata(path) {
-        Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => {
-            Ok(Some(Held::File { _file: file, path: path.to_owned() }))
-        }
-        _ => Ok(None),
+    if !attempt(&file)? || !is_still(&file, path)? {
+        return Ok(None);
     }
+    Ok(Some(Held::File { _file: file, path: path.to_owned() }))
+}
+
+/// Whether `path` still stands for the open file.
+fn is_still(file: &File, path: &Path) -> Result<bool> {
+    let ours = file.metadata()?;
+    Ok(fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())))
 }
 
 fn try_directory(path: &Path) -> Result<Option<Held>> {
@@ -91,15 +145,16 @@ impl Drop for XenLock {
     }
 }
 
-fn open(path: &Path) -> Result<File> {
-    Ok(fs::OpenOptions::new()
+/// Opens a file to be locked, and makes it where there is none.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    fs::OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-        .open(path)?)
+        .open(path)
 }
 
 fn attempt(file: &File) -> Result<bool> {
@@ -119,6 +174,71 @@ fn wait(deadline: Deadline, mut attempt: impl FnMut() -> Result<bool>) -> Result
         match deadline.remaining() {
             Ok(left) => std::thread::sleep(TRY_AGAIN.min(left)),
             Err(stop) => bail!("{stop}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::xenstore;
+
+    /// A directory in place of a machine.
+    fn machine(name: &str, patience: Duration) -> Host {
+        let root = std::env::temp_dir().join(format!("block-drbd-lock-{name}-{}", std::process::id()));
+        fs::create_dir_all(root.join("run")).unwrap();
+        Host::new(&root, xenstore::Named::default(), Deadline::after(patience))
+    }
+
+    #[test]
+    fn a_lock_file_that_is_removed_is_not_held() {
+        let host = machine("removed", Duration::from_secs(20));
+        let path = "/run/block-drbd/lock/r0";
+        let first = take(&host, path).unwrap();
+        // Opened while the first has it, and removed before it lets go.
+        let place = host.path(path);
+        let waiting = open(&place).unwrap();
+        fs::remove_file(&place).unwrap();
+        drop(first);
+        let second = hold(waiting, &place, host.deadline()).unwrap();
+        assert!(is_still(&second, &place).unwrap());
+        let soon = Deadline::after(Duration::ZERO);
+        assert!(hold(open(&place).unwrap(), &place, soon).is_err(), "a third has it, too");
+        fs::remove_dir_all(host.root()).unwrap();
+    }
+
+    #[test]
+    fn xens_lock_is_what_its_scripts_look_for() {
+        for (protocol, there, is_directory) in [
+            (Protocol::Directory, "", true),
+            (Protocol::File, "", false),
+            (Protocol::File, "a file that nobody holds", false),
+        ] {
+            let host = machine("xen", Duration::from_secs(20));
+            let path = host.path(BLOCK);
+            host.make_directory_of(&path).unwrap();
+            if !there.is_empty() {
+                fs::write(&path, "").unwrap();
+            }
+            let lock = take_xen_block(&host, protocol).unwrap();
+            assert_eq!((path.is_dir(), path.is_file()), (is_directory, !is_directory), "{there}");
+            drop(lock);
+            assert!(!path.exists(), "{there}");
+            fs::remove_dir_all(host.root()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_directory_that_stays_is_said_with_what_removes_it() {
+        for protocol in [Protocol::Directory, Protocol::File] {
+            let host = machine("left", Duration::from_millis(20));
+            let path = host.path(BLOCK);
+            fs::create_dir_all(&path).unwrap();
+            let error = take_xen_block(&host, protocol).err().unwrap();
+            assert!(format!("{error:#}").contains(&format!("rmdir {BLOCK}")), "{error:#}");
+            // It may appear between the look and the use.
+            assert!(try_file(&path).unwrap().is_none());
+            fs::remove_dir_all(host.root()).unwrap();
         }
     }
 }

@@ -9,9 +9,9 @@
 
 #![allow(clippy::disallowed_methods)]
 
-use super::Host;
 use super::file::{self, LARGEST};
 use crate::printable::Text;
+use super::{Deadline, Host, lock};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::fmt;
@@ -105,7 +105,7 @@ impl Host {
     /// Not synced: what stands in /run is gone after a power cut in any case.
     pub fn write(&mut self, path: &str, text: &str) -> Result<()> {
         let target = self.make_own(path)?;
-        replace(&target, text, false).with_context(|| format!("writing {path}"))
+        replace(&target, text, false, self.deadline).with_context(|| format!("writing {path}"))
     }
 
     /// Writes a record of our own as JSON, in the same way.
@@ -117,7 +117,8 @@ impl Host {
     /// Writes a file of our own that must be there after a power cut: the file is on the disk, and so is its name.
     pub fn write_synced(&mut self, path: &str, text: &str) -> Result<()> {
         let target = self.make_own(path)?;
-        let written = replace(&target, text, true).and_then(|()| sync_directories(&target));
+        let written =
+            replace(&target, text, true, self.deadline).and_then(|()| Ok(sync_directories(&target)?));
         written.with_context(|| format!("writing {path}"))
     }
 
@@ -206,15 +207,18 @@ impl Host {
     }
 }
 
-/// Puts a new file in the place of the old one.
-fn replace(target: &Path, text: &str, synced: bool) -> std::io::Result<()> {
+/// Puts a new file in the place of the old one. One process at a time: two `check`s of one resource
+/// write the same record.
+fn replace(target: &Path, text: &str, synced: bool, deadline: Deadline) -> Result<()> {
     let new = target.with_extension("new");
-    let mut file = open_to_write(OpenOptions::new().write(true).truncate(true), &new)?;
+    let mut file = lock::hold(lock::open(&new)?, &new, deadline)?;
+    // One that was killed has left what it had written.
+    file.set_len(0)?;
     file.write_all(text.as_bytes())?;
     if synced {
         file.sync_all()?;
     }
-    fs::rename(&new, target)
+    Ok(fs::rename(&new, target)?)
 }
 
 fn open_to_write(how: &mut OpenOptions, path: &Path) -> std::io::Result<File> {
