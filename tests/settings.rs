@@ -147,7 +147,8 @@ fn nobody_is_kept_from_being_released_and_a_handler_answers_what_loses_nothing()
 
 #[test]
 fn a_program_that_others_could_have_put_there_is_not_run() {
-    let rows: [(&str, &dyn Fn(&Path), Option<&str>); 6] = [
+    type Change = &'static dyn Fn(&Path);
+    let rows: [(&str, Change, Option<&str>); 6] = [
         ("root's", &|_| (), None),
         ("written by others", &|root| mode(&root.join("opt/fence"), 0o777), Some("chmod go-w")),
         ("another user's", &|root| owner(&root.join("opt/fence"), USER), Some("chown root:")),

@@ -10,8 +10,8 @@
 #![allow(clippy::disallowed_methods)]
 
 use super::file::{self, LARGEST};
-use crate::printable::Text;
 use super::{Deadline, Host, lock};
+use crate::printable::Text;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::fmt;
