@@ -12,12 +12,16 @@ mod said;
 #[path = "support/sysfs.rs"]
 mod sysfs;
 
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept, bind, listen, socket};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::mkfifo;
 use place::Place;
 use said::{Said, of};
 use std::fs::{self, File, Permissions};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -255,5 +259,71 @@ fn others_than_root_are_told_what_they_may_not_read() {
         assert!(said.out.contains(named) && said.out.contains("ermission denied"), "{named}: {said:?}");
         fs::set_permissions(&path, before).unwrap();
         assert_eq!(as_nobody().code, 0, "{:?}", as_nobody());
+    }
+}
+
+/// What the command has opened, as strace saw it: the file behind each descriptor.
+fn opened(sent: &Sent, arguments: &[&str]) -> Vec<String> {
+    let log = Place::new();
+    let log = log.path().join("strace");
+    let command = sent.command(arguments);
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-y", "-e", "trace=%file,connect", "-o"]).arg(&log);
+    strace.arg(command.get_program()).args(command.get_args()).env_clear().env("PATH", "/usr/bin:/bin");
+    let said = of(strace.stdin(Stdio::null()).output().unwrap());
+    assert!([0, 1, 2, 3].contains(&said.code), "{said:?}");
+    let text = fs::read_to_string(&log).unwrap();
+    let files = text.lines().filter_map(|line| Some(line.rsplit_once("= ")?.1.split_once('<')?.1));
+    files.filter_map(|file| Some(file.rsplit_once('>')?.0.to_string())).collect()
+}
+
+#[test]
+fn nothing_outside_is_opened() {
+    let outside = Place::new();
+    let secret = outside.path().join("secret");
+    fs::write(&secret, "x\n").unwrap();
+    let sent = Sent::new();
+    let root = fs::canonicalize(sent.0.path()).unwrap();
+    for file in FILES {
+        let (path, aside) = (sent.path(file), sent.path("aside"));
+        let _ = fs::rename(&path, &aside);
+        symlink(&secret, sent.emptied(file)).unwrap();
+        let files = opened(&sent, &["check", "drbdvm", "/etc/xen/vm.cfg"]);
+        assert!(!files.is_empty(), "{file}: strace saw nothing");
+        for opened in files {
+            assert!(Path::new(&opened).starts_with(&root), "{file}: {opened} was opened");
+        }
+        fs::remove_file(&path).unwrap();
+        let _ = fs::rename(&aside, &path);
+    }
+}
+
+#[test]
+fn nobody_outside_is_spoken_to() {
+    let outside = Place::new();
+    let sent = Sent::new();
+    fs::remove_file(sent.path("xenstore")).unwrap();
+    let link = |name: &str, from: &str| {
+        let path = outside.path().join(name);
+        symlink(&path, sent.emptied(from)).unwrap();
+        path
+    };
+    let xenstored = UnixListener::bind(link("xenstored", "run/xenstored/socket")).unwrap();
+    let log = UnixDatagram::bind(link("log", "dev/log")).unwrap();
+    let kernel = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_NONBLOCK, None).unwrap();
+    bind(kernel.as_raw_fd(), &UnixAddr::new(&link("kernel", "run/generic-netlink")).unwrap()).unwrap();
+    listen(&kernel, Backlog::new(1).unwrap()).unwrap();
+    xenstored.set_nonblocking(true).unwrap();
+    log.set_nonblocking(true).unwrap();
+    for arguments in
+        [&["check", "drbdvm"][..], &["status"], &["facts"], &["check", "x", "--config", "/missing"]]
+    {
+        sent.run(arguments);
+        let heard = [
+            xenstored.accept().is_ok(),
+            log.recv(&mut [0; 16]).is_ok(),
+            accept(kernel.as_raw_fd()) != Err(Errno::EAGAIN),
+        ];
+        assert_eq!(heard, [false; 3], "{arguments:?}: xenstored, log, kernel");
     }
 }

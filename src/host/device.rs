@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods)]
 
 use super::Host;
+use super::root::Last;
 use anyhow::{Context, Result, ensure};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
@@ -22,7 +23,7 @@ pub fn major(host: &Host, driver: &str) -> Result<u32> {
 /// The major and minor number of the block device node at `path`, or `None` where
 /// there is no such node. `path` must be free of links, as [`Host::follow`] makes it.
 pub fn number(host: &Host, path: &str) -> Option<(u64, u64)> {
-    let metadata = std::fs::symlink_metadata(host.path(path)).ok()?;
+    let metadata = host.root.metadata(path, Last::AsItIs).ok()?;
     let number = metadata.rdev();
     let is_device = metadata.file_type().is_block_device();
     is_device.then(|| (nix::sys::stat::major(number), nix::sys::stat::minor(number)))
@@ -31,7 +32,7 @@ pub fn number(host: &Host, path: &str) -> Option<(u64, u64)> {
 /// The number of the block device that the link at `path` leads to, such as `/proc/PID/fd/N`. The
 /// kernel follows it on this machine, and finds what stands in another namespace, too.
 pub fn led_to(host: &Host, path: &str) -> Option<(u64, u64)> {
-    let metadata = std::fs::metadata(host.inside(path).ok()?).ok()?;
+    let metadata = host.root.metadata(path, Last::Followed).ok()?;
     let number = metadata.rdev();
     let is_device = metadata.file_type().is_block_device();
     is_device.then(|| (nix::sys::stat::major(number), nix::sys::stat::minor(number)))
@@ -42,12 +43,12 @@ pub fn led_to(host: &Host, path: &str) -> Option<(u64, u64)> {
 /// Never creates anything: without the device, a shell's redirection makes a
 /// regular file of that name, which then hides the device (captures, surprise 1).
 pub fn open(host: &Host, path: &str, major: u32, minor: u32) -> Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW)
-        .open(host.path(path))
-        .with_context(|| format!("opening {path}"))?;
+    let flags = libc::O_CLOEXEC | libc::O_NOFOLLOW;
+    let opened = host
+        .root
+        .place(path)
+        .and_then(|place| OpenOptions::new().read(true).write(true).custom_flags(flags).open(&*place));
+    let file = opened.with_context(|| format!("opening {path}"))?;
     let metadata = file.metadata().with_context(|| format!("looking at {path}"))?;
     ensure!(
         metadata.file_type().is_block_device(),

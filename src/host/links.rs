@@ -7,7 +7,6 @@
 
 use super::Host;
 use anyhow::{Context, Result, bail};
-use std::fs;
 use std::io::ErrorKind;
 
 /// As many links as the kernel follows on the way to one file (path_resolution(7)).
@@ -20,7 +19,7 @@ impl Host {
     /// What the link at `path` says; `None` where there is nothing or no link. Only the last
     /// part of `path` may be a link.
     pub fn read_link(&self, path: &str) -> Result<Option<String>> {
-        match fs::read_link(self.path(path)) {
+        match self.root.read_link(path) {
             Ok(target) => match target.to_str() {
                 Some(target) => Ok(Some(target.to_owned())),
                 None => bail!("the link {path} is not UTF-8"),
@@ -82,6 +81,7 @@ fn parts_reversed(path: &str) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::host::{Deadline, xenstore};
+    use std::fs;
     use std::os::unix::fs::symlink;
     use std::time::Duration;
 

@@ -6,6 +6,7 @@
 
 #![allow(clippy::disallowed_methods)]
 
+use super::root::Inside;
 use super::{Deadline, Host};
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File, TryLockError};
@@ -53,6 +54,7 @@ pub(super) fn hold(mut file: File, path: &Path, deadline: Deadline) -> Result<Fi
 #[must_use]
 pub struct XenLock {
     held: Held,
+    _place: Inside,
 }
 
 enum Held {
@@ -76,25 +78,26 @@ const BLOCK: &str = "/var/run/xen-hotplug/block";
 
 /// Takes Xen's lock `block`.
 pub fn take_xen_block(host: &Host, protocol: Protocol) -> Result<XenLock> {
-    let path = host.path(BLOCK);
-    host.make_directory_of(&path)?;
+    let (directory, _) = BLOCK.rsplit_once('/').unwrap_or_default();
+    host.root.make_directories(directory).with_context(|| format!("making the directory {directory}"))?;
+    let path = host.root.place(BLOCK)?;
     let mut held = None;
     let taken = wait(host.deadline(), || {
-        held = match protocol == Protocol::Directory || path.is_dir() {
+        held = match protocol == Protocol::Directory || is_directory(&path) {
             true => try_directory(&path)?,
             false => try_file(&path)?,
         };
         Ok(held.is_some())
     });
     taken.with_context(|| stuck(&path, protocol))?;
-    held.map(|held| XenLock { held }).context("Xen's hotplug lock was not taken")
+    held.map(|held| XenLock { held, _place: path }).context("Xen's hotplug lock was not taken")
 }
 
 /// What to do about the lock that was not got. A directory stays when its holder is killed, and
 /// only on Xen 4.0 and 4.1 a script takes it away, after 100 s.
 fn stuck(path: &Path, protocol: Protocol) -> String {
     let waiting = format!("waiting for Xen's hotplug lock {BLOCK}");
-    match (path.is_dir(), protocol) {
+    match (is_directory(path), protocol) {
         (true, _) => format!(
             "{waiting}, a directory that its holder has not removed; if ps shows no script of /etc/xen/scripts \
              run: rm -f {BLOCK}/owner && rmdir {BLOCK}"
@@ -122,10 +125,14 @@ fn try_file(path: &Path) -> Result<Option<Held>> {
     Ok(Some(Held::File { _file: file, path: path.to_owned() }))
 }
 
+fn is_directory(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+}
+
 /// Whether `path` still stands for the open file.
 fn is_still(file: &File, path: &Path) -> Result<bool> {
     let ours = file.metadata()?;
-    Ok(fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())))
+    Ok(fs::symlink_metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())))
 }
 
 fn try_directory(path: &Path) -> Result<Option<Held>> {
@@ -196,7 +203,7 @@ mod tests {
         let path = "/run/block-drbd/lock/r0";
         let first = take(&host, path).unwrap();
         // Opened while the first has it, and removed before it lets go.
-        let place = host.path(path);
+        let place = host.root().join(&path[1..]);
         let waiting = open(&place).unwrap();
         fs::remove_file(&place).unwrap();
         drop(first);
@@ -215,8 +222,8 @@ mod tests {
             (Protocol::File, "a file that nobody holds", false),
         ] {
             let host = machine("xen", Duration::from_secs(20));
-            let path = host.path(BLOCK);
-            host.make_directory_of(&path).unwrap();
+            let path = host.root().join(&BLOCK[1..]);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
             if !there.is_empty() {
                 fs::write(&path, "").unwrap();
             }
@@ -232,7 +239,7 @@ mod tests {
     fn a_directory_that_stays_is_said_with_what_removes_it() {
         for protocol in [Protocol::Directory, Protocol::File] {
             let host = machine("left", Duration::from_millis(20));
-            let path = host.path(BLOCK);
+            let path = host.root().join(&BLOCK[1..]);
             fs::create_dir_all(&path).unwrap();
             let error = take_xen_block(&host, protocol).err().unwrap();
             assert!(format!("{error:#}").contains(&format!("rmdir {BLOCK}")), "{error:#}");

@@ -18,6 +18,7 @@ pub mod lock;
 pub mod output;
 pub mod own;
 pub mod program;
+mod root;
 mod signals;
 mod start;
 pub mod supervised;
@@ -30,20 +31,21 @@ use crate::place::{Mistake, Place};
 use anyhow::{Context, Result};
 use std::cell::{OnceCell, RefCell};
 use std::fs;
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{DirBuilderExt, DirEntryExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{DirEntryExt, PermissionsExt};
+use std::path::Path;
 use std::string::FromUtf8Error;
 use std::time::{Duration, Instant, SystemTime};
 
 pub use deadline::{Deadline, Stop};
 use genl::Genl;
+use root::{Inside, Last, Root};
 pub use start::begin;
 use xenstore::Xenstore;
 
 /// The machine, or a directory that stands for one.
 pub struct Host {
-    root: PathBuf,
+    root: Root,
     deadline: Deadline,
     started: Instant,
     times: RefCell<Vec<(&'static str, Duration)>>,
@@ -77,7 +79,7 @@ impl Host {
     /// The machine under `root` (`/` for this one), with `deadline` for all that is done on it.
     pub fn new(root: &Path, xenstore_named: xenstore::Named, deadline: Deadline) -> Self {
         Host {
-            root: root.to_owned(),
+            root: Root::new(root),
             deadline,
             started: Instant::now(),
             times: RefCell::new(Vec::new()),
@@ -89,7 +91,7 @@ impl Host {
 
     /// The directory that stands for the machine.
     pub fn root(&self) -> &Path {
-        &self.root
+        self.root.path()
     }
 
     /// When whatever is being done must be over.
@@ -142,11 +144,6 @@ impl Host {
         times
     }
 
-    /// `path`, absolute on the machine, as a path on this one.
-    pub fn path(&self, path: &str) -> PathBuf {
-        self.root.join(path.trim_start_matches('/'))
-    }
-
     /// The text of a file, without the line end that closes /sys files.
     pub fn read_text(&self, path: &str) -> Result<String> {
         self.read_optional(path)?.with_context(|| format!("{path} does not exist"))
@@ -154,7 +151,7 @@ impl Host {
 
     /// The same, or `None` where there is no such file.
     pub fn read_optional(&self, path: &str) -> Result<Option<String>> {
-        match file::read(&self.inside(path)?) {
+        match self.inside(path).and_then(|found| file::read(&found)) {
             Ok(bytes) => text_of(path, bytes).map(Some),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("reading {path}")),
@@ -164,7 +161,8 @@ impl Host {
     /// The value of a kernel parameter that is a text, white space included: without the one line end
     /// that the kernel adds when it is read (kernel/params.c, param_get_string).
     pub fn read_parameter(&self, path: &str) -> Result<String> {
-        let bytes = file::read(&self.inside(path)?).with_context(|| format!("reading {path}"))?;
+        let read = self.inside(path).and_then(|found| file::read(&found));
+        let bytes = read.with_context(|| format!("reading {path}"))?;
         let mut text = String::from_utf8(bytes).map_err(|error| not_text(path, &error))?;
         if text.ends_with('\n') {
             text.pop();
@@ -172,18 +170,15 @@ impl Host {
         Ok(text)
     }
 
-    /// `path` on this machine, with no link that leads out of a directory that stands for another.
-    fn inside(&self, path: &str) -> Result<PathBuf> {
-        match self.root == Path::new("/") {
-            true => Ok(self.path(path)),
-            false => Ok(self.path(&self.follow(path)?)),
-        }
+    /// What is at `path` of the root's, links followed.
+    fn inside(&self, path: &str) -> io::Result<Inside> {
+        self.root.find(path, Last::Followed)
     }
 
     /// A path that the caller named on his own command line, as one of the root's: on the
     /// machine itself it is relative to where he stands, and in a directory to that.
     pub fn given_path(&self, path: &str) -> Result<String> {
-        if self.root != Path::new("/") {
+        if !self.root.is_machine() {
             return Ok(format!("/{}", path.trim_start_matches('/')));
         }
         let path = std::path::absolute(path).with_context(|| format!("finding {path}"))?;
@@ -201,14 +196,14 @@ impl Host {
     /// Whether the root has that directory at all. What a root that stands for a machine
     /// lacks is unknown; what the machine itself lacks is not there.
     pub fn is_whole(&self, directory: &str) -> bool {
-        self.root == Path::new("/") || self.inside(directory).is_ok_and(|path| path.is_dir())
+        self.root.is_machine()
+            || self.root.metadata(directory, Last::Followed).is_ok_and(|found| found.is_dir())
     }
 
     /// A program by its path: how it begins and whether it may be executed; `None` where there is none.
     pub fn program(&self, path: &str) -> Result<Option<Program>> {
-        let inside = self.inside(path)?;
-        let read = || -> std::io::Result<Program> {
-            let file = file::open(&inside)?;
+        let read = || -> io::Result<Program> {
+            let file = file::open(&self.inside(path)?)?;
             let executable = file.metadata()?.permissions().mode() & 0o111 != 0;
             let mut first_bytes = Vec::new();
             file.take(64).read_to_end(&mut first_bytes)?;
@@ -223,7 +218,7 @@ impl Host {
 
     /// What stands at `path`, which is not opened; `None` where there is nothing.
     pub fn kind(&self, path: &str) -> Result<Option<Kind>> {
-        let found = match fs::metadata(self.inside(path)?) {
+        let found = match self.root.metadata(path, Last::Followed) {
             Ok(found) => found,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 return Ok(None);
@@ -262,9 +257,8 @@ impl Host {
     }
 
     fn entries(&self, path: &str) -> Result<Option<Vec<(String, u64)>>> {
-        let directory = self.inside(path)?;
         let entries = loop {
-            match fs::read_dir(&directory) {
+            match self.inside(path).and_then(|directory| fs::read_dir(&*directory)) {
                 Ok(entries) => break entries,
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 // std makes every other call again, but not this one.
@@ -283,22 +277,13 @@ impl Host {
 
     /// Whether there is anything at `path`.
     pub fn exists(&self, path: &str) -> bool {
-        self.inside(path).is_ok_and(|path| path.exists())
-    }
-
-    fn make_directory_of(&self, target: &Path) -> Result<()> {
-        let directory = target.parent().unwrap_or(Path::new("/"));
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .with_context(|| format!("making the directory {}", directory.display()))
+        self.root.metadata(path, Last::Followed).is_ok()
     }
 
     /// The xenstore, opened when it is first asked for.
     pub fn xenstore(&self) -> Result<&Xenstore> {
         if self.xenstore.get().is_none() {
-            let opened = Xenstore::open(&self.root, &self.xenstore_named, self.deadline)?;
+            let opened = Xenstore::open(self.root.path(), &self.xenstore_named, self.deadline)?;
             let _ = self.xenstore.set(opened);
         }
         self.xenstore.get().context("xenstore is not open")

@@ -10,15 +10,16 @@
 #![allow(clippy::disallowed_methods)]
 
 use super::file::{self, LARGEST};
+use super::root::{Inside, Last};
 use super::{Deadline, Host, lock};
 use crate::printable::Text;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::fmt;
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 
 /// The directories in which everything of ours stands.
 const OWN: [&str; 2] = ["/run/block-drbd", "/var/lib/block-drbd"];
@@ -72,7 +73,7 @@ impl Host {
     pub fn read_own(&self, path: &str) -> Result<Option<Stored>, Unusable> {
         let Some(target) = self.own(path)? else { return Ok(None) };
         let unread = |error: std::io::Error| Unusable::unread(&format!("reading {path}"), &error);
-        let before = match fs::symlink_metadata(&target) {
+        let before = match fs::symlink_metadata(&*target) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unread(error)),
@@ -146,7 +147,7 @@ impl Host {
     /// Removes a file of our own; none there is as good.
     pub fn remove(&mut self, path: &str) -> Result<()> {
         let Some(target) = self.own(path)? else { return Ok(()) };
-        match fs::remove_file(target) {
+        match fs::remove_file(&*target) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(error).with_context(|| format!("removing {path}"))
             }
@@ -155,31 +156,27 @@ impl Host {
     }
 
     /// Where `path`, a file of our own, is on this machine, with its directory made for us alone.
-    pub(super) fn make_own(&self, path: &str) -> Result<PathBuf> {
+    pub(super) fn make_own(&self, path: &str) -> Result<Inside> {
         if let Some(target) = self.own(path)? {
             return Ok(target);
         }
-        let target = self.path(path);
-        let directory = target.parent().unwrap_or(Path::new("/"));
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-        made.with_context(|| format!("making the directory of {path}"))?;
+        let (directory, _) = path.rsplit_once('/').unwrap_or_default();
+        self.root.make_directories(directory).with_context(|| format!("making the directory of {path}"))?;
         self.own(path)?.with_context(|| format!("the directory of {path} is gone again"))
     }
 
     /// Where `path`, a file of our own, is on this machine, when every directory from the
     /// first of ours down to it is to be trusted; `None` where one is missing.
-    fn own(&self, path: &str) -> Result<Option<PathBuf>, Unusable> {
+    fn own(&self, path: &str) -> Result<Option<Inside>, Unusable> {
         let Some((above, below)) = split(path) else {
             return Err(Unusable::bad(format!("{path} is no place for a file of block-drbd")));
         };
         // What is above is the machine's own, and may be a link.
-        let mut here = self.inside(above).map_err(|error| Unusable::unread(above, &error.root_cause()))?;
         let mut name = above.to_string();
-        let (directories, file) = below.rsplit_once('/').unwrap_or(("", below));
+        let (directories, _) = below.rsplit_once('/').unwrap_or(("", below));
         for part in directories.split('/') {
-            here.push(part);
             name = format!("{name}/{part}");
-            let metadata = match fs::symlink_metadata(&here) {
+            let metadata = match self.root.metadata(&name, Last::AsItIs) {
                 Ok(metadata) => metadata,
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(Unusable::unread(&format!("looking at {name}"), &error)),
@@ -190,7 +187,10 @@ impl Host {
                 Unusable { remedy: Some(remedy), ..Unusable::bad(why) }
             })?;
         }
-        Ok(Some(here.join(file)))
+        self.root
+            .place(path)
+            .map(Some)
+            .map_err(|error| Unusable::unread(&format!("looking at {name}"), &error))
     }
 
     /// That `path` is `what`, is ours, and that nobody else may write to it; or why not.
@@ -228,7 +228,8 @@ fn open_to_write(how: &mut OpenOptions, path: &Path) -> std::io::Result<File> {
 /// The directory of a file, and that of the directory, which may be new too (fsync(2): the file
 /// alone does not suffice).
 fn sync_directories(target: &Path) -> std::io::Result<()> {
-    target.ancestors().skip(1).take(2).try_for_each(|directory| File::open(directory)?.sync_all())
+    let directory = target.parent().unwrap_or(target);
+    [directory, &directory.join("..")].iter().try_for_each(|directory| File::open(directory)?.sync_all())
 }
 
 /// What is above our own directory, and the rest of a path in it.

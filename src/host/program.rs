@@ -103,8 +103,10 @@ pub fn of_root(host: &Host, command: &[String]) -> Result<Vec<String>> {
     let found = if program.contains('/') { None } else { host.find_program(program, PATH) };
     let program = found.as_ref().unwrap_or(program);
     host.believe_program(program).with_context(|| format!("{program} is not run"))?;
-    let program =
-        if is_machine { program.clone() } else { host.path(program).to_string_lossy().into_owned() };
+    let program = match is_machine {
+        true => program.clone(),
+        false => host.root.name(&host.follow(program)?).to_string_lossy().into_owned(),
+    };
     Ok([&[program], arguments].concat())
 }
 

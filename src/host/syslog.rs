@@ -1,6 +1,7 @@
 //! One line to the system log, if there is one.
 
 use super::Host;
+use super::root::Last;
 use crate::printable::Line;
 use std::time::Duration;
 use syslog::{Facility, Formatter3164, LoggerBackend};
@@ -28,7 +29,8 @@ pub fn write(host: &Host, level: Level, line: &Line) {
         process: "block-drbd".into(),
         pid: std::process::id(),
     };
-    let Ok(mut logger) = syslog::unix_custom(formatter, host.path("/dev/log")) else { return };
+    let Ok(log) = host.root.find("/dev/log", Last::Followed) else { return };
+    let Ok(mut logger) = syslog::unix_custom(formatter, &*log) else { return };
     // The queue of a datagram socket is short (net.unix.max_dgram_qlen), and sending
     // to a full one waits until somebody reads (unix(7)).
     let _ = match &logger.backend {

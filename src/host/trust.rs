@@ -11,8 +11,9 @@
 
 use super::Host;
 use super::file::{self, LARGEST};
+use super::root::Last;
 use anyhow::{Context, Result, bail, ensure};
-use std::fs::{self, Metadata};
+use std::fs::Metadata;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 
@@ -28,7 +29,7 @@ impl Host {
     /// sentence with the command to type.
     pub fn read_believed(&self, path: &str) -> Result<Option<String>> {
         let place = self.believed_way(path)?;
-        let found = match fs::symlink_metadata(self.path(&place)) {
+        let found = match self.root.metadata(&place, Last::AsItIs) {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("reading {path}")),
@@ -41,7 +42,7 @@ impl Host {
 
     /// The bytes of one version of a file: of the file that is open, judged by its descriptor.
     fn unchanged(&self, place: &str) -> Result<Vec<u8>> {
-        let file = file::open_now(&self.path(place))?;
+        let file = file::open_now(&self.root.find(place, Last::Followed)?)?;
         let before = file.metadata()?;
         self.is_believed(place, &before)?;
         let mut bytes = Vec::with_capacity(4096);
@@ -67,7 +68,7 @@ impl Host {
 
     /// That nobody but root could have put there what stands at `path`, if anything does.
     fn believe(&self, path: &str) -> Result<()> {
-        match fs::symlink_metadata(self.path(path)) {
+        match self.root.metadata(path, Last::AsItIs) {
             Ok(metadata) => self.is_believed(path, &metadata),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(()),
             Err(error) => Err(error).with_context(|| format!("looking at {path}")),
@@ -76,7 +77,7 @@ impl Host {
 
     fn is_believed(&self, path: &str, metadata: &Metadata) -> Result<()> {
         let (owner, mode) = (metadata.uid(), metadata.mode());
-        let path = self.path(path);
+        let path = self.root.name(path);
         let path = path.display();
         let no_link = if metadata.is_symlink() { "-h " } else { "" };
         if owner != 0 && owner != nix::unistd::geteuid().as_raw() {

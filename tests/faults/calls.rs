@@ -47,6 +47,7 @@ impl Call {
 const TABLE: &[(i64, &str, &[Errno])] = &[
     // Files.
     (libc::SYS_openat, "openat", &[EACCES, EMFILE, ENOSPC, EROFS, EIO, EINTR]),
+    (libc::SYS_openat2, "openat2", &[EACCES, EMFILE, EIO, EINTR, EAGAIN, ENOSYS]),
     (libc::SYS_open, "open", &[EACCES, EMFILE, ENOSPC, EROFS, EIO, EINTR]),
     (libc::SYS_close, "close", &[EIO, EINTR]),
     (libc::SYS_read, "read", &[EINTR, EIO, ECONNRESET]),

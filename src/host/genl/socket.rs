@@ -4,6 +4,7 @@
 
 use super::Error;
 use crate::host::Deadline;
+use crate::host::root::{Last, Root};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
@@ -24,11 +25,16 @@ pub struct Socket(OwnedFd);
 impl Socket {
     /// The kernel's generic netlink where `root` is `/`, else `ROOT/run/generic-netlink`.
     pub fn connect(root: &Path) -> Result<Self, Error> {
-        if root == Path::new("/") {
+        let root = Root::new(root);
+        if root.is_machine() {
             return Self::kernel().map_err(|errno| Error::Unreachable("generic netlink".into(), errno));
         }
-        let path = root.join("run/generic-netlink");
-        Self::stand_in(&path).map_err(|errno| Error::Unreachable(path.display().to_string(), errno))
+        let name = root.path().join("run/generic-netlink").display().to_string();
+        let connected = match root.find("/run/generic-netlink", Last::Followed) {
+            Ok(place) => Self::stand_in(&place),
+            Err(error) => Err(Errno::from_raw(error.raw_os_error().unwrap_or(libc::ENOSYS))),
+        };
+        connected.map_err(|errno| Error::Unreachable(name, errno))
     }
 
     fn kernel() -> nix::Result<Self> {

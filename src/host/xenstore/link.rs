@@ -4,6 +4,7 @@
 //! Nothing here waits longer than the deadline says.
 
 use super::super::Deadline;
+use super::super::root::Inside;
 use super::error::{Cause, Error};
 use super::wire::{self, Message};
 use nix::errno::Errno;
@@ -14,7 +15,7 @@ use nix::sys::stat::{self, Mode, SFlag};
 use nix::sys::time::TimeVal;
 use nix::unistd;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// A signal that arrives between the look at the deadline and the wait does not
@@ -38,15 +39,15 @@ pub(super) struct Link {
 
 impl Link {
     /// Opens the first of `places` where something is to be opened.
-    pub(super) fn open_first(places: &[PathBuf], deadline: Deadline) -> Result<Link, Error> {
+    pub(super) fn open_first(places: &[Inside], deadline: Deadline) -> Result<Link, Error> {
         let mut tried = Vec::new();
         for place in places {
             match Link::open(place, deadline) {
                 Ok(link) => return Ok(link),
                 Err(cause @ Cause::Stopped(_)) => {
-                    return Err(cause.doing(&format!("connecting to {}", place.display())));
+                    return Err(cause.doing(&format!("connecting to {}", place.name().display())));
                 }
-                Err(cause) => tried.push((place.clone(), cause)),
+                Err(cause) => tried.push((place.name().to_owned(), cause)),
             }
         }
         Err(Error::Unreachable { tried })
@@ -55,12 +56,12 @@ impl Link {
     /// Like xs.c's get_handle, a socket is connected to and a device opened.
     /// Anything else would be written into; but /proc/xen/xenbus is not a
     /// device by its mode (xenfs_files in xenfs/super.c).
-    fn open(place: &Path, deadline: Deadline) -> Result<Link, Cause> {
+    fn open(place: &Inside, deadline: Deadline) -> Result<Link, Cause> {
         let (fd, kind) = match file_type(place)? {
             SFlag::S_IFSOCK => (connect(place, deadline)?, Kind::Socket),
-            kind if kind == SFlag::S_IFCHR || place.starts_with("/proc") => {
+            kind if kind == SFlag::S_IFCHR || place.name().starts_with("/proc") => {
                 let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-                (fcntl::open(place, flags, Mode::empty())?, Kind::Device)
+                (fcntl::open(&**place, flags, Mode::empty())?, Kind::Device)
             }
             _ => return Err(Cause::Invalid("neither a socket nor a device".to_owned())),
         };
@@ -189,6 +190,7 @@ mod tests {
     use super::super::wire::Op;
     use super::*;
     use crate::host::Stop;
+    use crate::host::root::{Last, Root};
 
     fn pair(kind: Kind, socket_type: SockType) -> (Link, OwnedFd) {
         let flags = SockFlag::SOCK_CLOEXEC;
@@ -247,9 +249,11 @@ mod tests {
         let (socket, file) = (directory.join("socket"), directory.join("file"));
         let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         std::fs::write(&file, "").unwrap();
-        assert!(matches!(Link::open(&file, soon).err().unwrap(), Cause::Invalid(_)));
-        for place in [socket, PathBuf::from("/dev/null")] {
-            let link = Link::open(&place, soon).unwrap();
+        let root = Root::new(std::path::Path::new("/"));
+        let at = |path: &std::path::Path| root.find(path.to_str().unwrap(), Last::Followed).unwrap();
+        assert!(matches!(Link::open(&at(&file), soon).err().unwrap(), Cause::Invalid(_)));
+        for place in [socket, "/dev/null".into()] {
+            let link = Link::open(&at(&place), soon).unwrap();
             assert_eq!(
                 fcntl::fcntl(&link.fd, FcntlArg::F_GETFD).unwrap() & libc::FD_CLOEXEC,
                 libc::FD_CLOEXEC

@@ -19,6 +19,7 @@ mod wire;
 pub use error::{Cause, Error};
 pub use transaction::Transaction;
 
+use super::root::{Inside, Last, Root};
 use super::{Deadline, Stop};
 use dump::Dump;
 use link::Link;
@@ -65,23 +66,25 @@ impl Xenstore {
     ///
     /// `deadline` holds until [`Xenstore::set_deadline`].
     pub fn open(root: &Path, named: &Named, deadline: Deadline) -> Result<Xenstore, Error> {
-        let places = if root == Path::new("/") {
+        let root = Root::new(root);
+        let places = if root.is_machine() {
             places(named)
         } else {
-            let socket = root.join("run/xenstored/socket");
-            match link::is_socket(&socket) {
-                Ok(true) => vec![socket],
-                Ok(false) => return Xenstore::open_dump(root, socket, Errno::ENOTSOCK, deadline),
-                Err(errno) => return Xenstore::open_dump(root, socket, errno, deadline),
+            let found = root.find(SOCKET, Last::Followed).map_err(|error| errno_of(&error));
+            match found.and_then(|socket| Ok((link::is_socket(&socket)?, socket))) {
+                Ok((true, socket)) => vec![socket],
+                Ok((false, _)) => return Xenstore::open_dump(&root, Errno::ENOTSOCK, deadline),
+                Err(errno) => return Xenstore::open_dump(&root, errno, deadline),
             }
         };
         let session = Session::new(Link::open_first(&places, deadline)?);
         Ok(Xenstore { source: Source::Daemon(RefCell::new(session)), deadline })
     }
 
-    fn open_dump(root: &Path, socket: PathBuf, errno: Errno, deadline: Deadline) -> Result<Xenstore, Error> {
-        let file = root.join("xenstore");
-        let text = super::file::read(&file).map_err(|error| {
+    fn open_dump(root: &Root, errno: Errno, deadline: Deadline) -> Result<Xenstore, Error> {
+        let (socket, file) = (root.path().join(&SOCKET[1..]), root.path().join("xenstore"));
+        let read = root.find("/xenstore", Last::Followed).and_then(|found| super::file::read(&found));
+        let text = read.map_err(|error| {
             let why = match error.raw_os_error() {
                 Some(number) => Errno::from_raw(number).into(),
                 None => Cause::Invalid(error.to_string()),
@@ -185,9 +188,18 @@ impl Xenstore {
     }
 }
 
+/// The socket of a directory that stands for a machine.
+const SOCKET: &str = "/run/xenstored/socket";
+
+/// Without a number it is openat2 that this kernel does not have.
+fn errno_of(error: &std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::ENOSYS))
+}
+
 /// The order of xs.c and of the paths that distributions build it with.
-fn places(named: &Named) -> Vec<PathBuf> {
+fn places(named: &Named) -> Vec<Inside> {
     let rundir = named.rundir.as_ref().map(|rundir| rundir.join("socket"));
-    let usual = ["/run/xenstored/socket", "/var/run/xenstored/socket", "/dev/xen/xenbus", "/proc/xen/xenbus"];
-    named.path.iter().cloned().chain(rundir).chain(usual.map(PathBuf::from)).collect()
+    let usual = [SOCKET, "/var/run/xenstored/socket", "/dev/xen/xenbus", "/proc/xen/xenbus"];
+    let paths = named.path.iter().cloned().chain(rundir).chain(usual.map(PathBuf::from));
+    paths.map(|path| Root::as_named(path)).collect()
 }
