@@ -7,10 +7,15 @@ PREFIX  ?= /usr
 SCRIPTS ?= /etc/xen/scripts
 UNITS   ?= $(PREFIX)/lib/systemd/system
 
-.PHONY: build deps check unit model test lab lab-all lab-campaign demo bench faults fuzz install install-units clean
+.PHONY: build deps check check-repro unit model test lab lab-all lab-campaign demo bench faults fuzz install install-units clean
+
+# Where the sources stand shows in the messages of a panic: without these two the binary would be another
+# one for each builder (`make check-repro`).
+CARGO_HOME ?= $(HOME)/.cargo
+REMAP   := --config "target.$(TARGET).rustflags=['--remap-path-prefix=$(CARGO_HOME)=/cargo', '--remap-path-prefix=$(CURDIR)=/block-drbd']"
 
 build:
-	$(CARGO) build --release --locked
+	$(CARGO) build --release --locked $(REMAP)
 	@file $(BINARY) | grep -q 'statically linked' || { echo "build: $(BINARY) is not static: is RUSTFLAGS set in the environment?" >&2; exit 1; }
 
 # Debian packages that the tests and the lab need, where they are missing.
@@ -23,6 +28,16 @@ check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --test lab --test model -- -D warnings
+
+# Two builds of what is committed, in two homes, are the same to the byte.
+check-repro:
+	@rm -rf target/repro; for home in one two; do \
+	  mkdir -p target/repro/$$home/tree target/repro/$$home/cargo && git archive HEAD | tar -x -C target/repro/$$home/tree && \
+	  cp -a $(CARGO_HOME)/registry target/repro/$$home/cargo/ && \
+	  CARGO_HOME=$(CURDIR)/target/repro/$$home/cargo CARGO_NET_OFFLINE=true $(MAKE) -s -C target/repro/$$home/tree build || exit 1; done
+	@sha256sum target/repro/*/tree/$(BINARY); cmp target/repro/one/tree/$(BINARY) target/repro/two/tree/$(BINARY)
+	@if grep -a -q -e '$(HOME)/' -e '$(CURDIR)' target/repro/one/tree/$(BINARY); then echo "check-repro: the builder's paths are in the binary" >&2; exit 1; fi
+	@rm -rf target/repro
 
 unit:
 	$(CARGO) test --locked

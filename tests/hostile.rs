@@ -290,7 +290,8 @@ fn nothing_outside_is_opened() {
         symlink(&secret, sent.emptied(file)).unwrap();
         let files = opened(&sent, &["check", "drbdvm", "/etc/xen/vm.cfg"]);
         assert!(!files.is_empty(), "{file}: strace saw nothing");
-        for opened in files {
+        // The C library looks there for the end of the stack, before main (pthread_getattr_np).
+        for opened in files.iter().filter(|file| !(file.starts_with("/proc/") && file.ends_with("/maps"))) {
             assert!(Path::new(&opened).starts_with(&root), "{file}: {opened} was opened");
         }
         fs::remove_file(&path).unwrap();
