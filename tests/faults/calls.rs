@@ -63,6 +63,7 @@ const TABLE: &[(i64, &str, &[Errno])] = &[
     (libc::SYS_mkdir, "mkdir", &[EACCES, ENOSPC, EROFS, EIO]),
     (libc::SYS_rename, "rename", &[EACCES, ENOSPC, EROFS, EIO]),
     (libc::SYS_unlink, "unlink", &[EACCES, EROFS, EIO]),
+    (libc::SYS_ftruncate, "ftruncate", &[EINTR, EIO, EROFS]),
     (libc::SYS_flock, "flock", &[EINTR, EAGAIN, ENOLCK]),
     (libc::SYS_fsync, "fsync", &[EIO, ENOSPC, EINTR]),
     (libc::SYS_fcntl, "fcntl", &[]),
