@@ -201,5 +201,5 @@ fn places(named: &Named) -> Vec<Inside> {
     let rundir = named.rundir.as_ref().map(|rundir| rundir.join("socket"));
     let usual = [SOCKET, "/var/run/xenstored/socket", "/dev/xen/xenbus", "/proc/xen/xenbus"];
     let paths = named.path.iter().cloned().chain(rundir).chain(usual.map(PathBuf::from));
-    paths.map(|path| Root::as_named(path)).collect()
+    paths.map(Root::as_named).collect()
 }
