@@ -7,7 +7,7 @@
 mod xenstored;
 
 use block_drbd::host::xenstore::{Cause, Error, Named, Xenstore};
-use block_drbd::host::{Deadline, Stop, signals};
+use block_drbd::host::{self, Deadline, Stop};
 use nix::sys::signal::{Signal, raise};
 use std::time::{Duration, Instant};
 use xenstored::{Xenstored, op};
@@ -19,7 +19,7 @@ fn a_signal_ends_the_wait_and_not_the_connection() {
     daemon.set("/state", "2");
     let deadline = Deadline::after(Duration::from_secs(30));
     let mut store = Xenstore::open(&root, &Named::default(), deadline).unwrap();
-    signals::catch().unwrap();
+    host::begin().unwrap();
     // raise(3) is for the thread that calls it, here one of the daemon's: the
     // client's wait is not interrupted, and must end all the same.
     daemon.before(op::WRITE, "/device", |_| {
