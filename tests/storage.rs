@@ -48,6 +48,7 @@ fn resource(volumes: Vec<Volume>) -> Resource {
         write_ordering: unknown(),
         on_no_data: unknown(),
         handlers: unknown(),
+        users: unknown(),
         needs_quorum: unknown(),
         volumes,
         connections: Vec::new(),
