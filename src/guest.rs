@@ -18,6 +18,8 @@ pub struct GuestConfig {
     pub path: String,
     /// `name`.
     pub name: Known<Option<String>>,
+    /// `uuid`; xl makes one up for a guest without.
+    pub uuid: Known<Option<String>>,
     /// `type`, else `builder`, else PV, which is xl's default on x86.
     pub kind: Known<GuestKind>,
     /// `bootloader`, such as pygrub: it reads the guest's disk in dom0 before the guest runs.
@@ -164,6 +166,8 @@ pub struct GuestFacts {
     pub volumes: Known<Arc<[DrbdVolume]>>,
     /// Which other configurations have disks on the same resources.
     pub others: Vec<SharedWith>,
+    /// The other configurations with the same `uuid`, by their paths.
+    pub same_uuid: Vec<String>,
 }
 
 /// The hotplug script that is installed.
@@ -202,6 +206,8 @@ pub struct SharedWith {
     pub resource: String,
     /// The other file.
     pub path: String,
+    /// Whether a disk there may be on the same volume as one here.
+    pub same_volume: bool,
 }
 
 /// Where a disk line leads.
@@ -262,13 +268,26 @@ impl LeadsTo<'_> {
         }
     }
 
-    /// The resource that it leads to, where that is known.
-    pub fn resource(&self) -> Option<&str> {
+    /// The resource that it leads to, and the volume where it names one, as far as that is known.
+    pub fn place(&self) -> Option<(&str, Option<u32>)> {
         match self {
-            LeadsTo::Gate(Ok(target)) => Some(&target.resource),
-            LeadsTo::Drbd(Some(volume)) | LeadsTo::BelowDrbd(volume) => Some(&volume.resource),
+            LeadsTo::Gate(Ok(target)) => Some((&target.resource, target.volume)),
+            LeadsTo::Drbd(Some(volume)) | LeadsTo::BelowDrbd(volume) => {
+                Some((&volume.resource, Some(volume.number)))
+            }
             _ => None,
         }
+    }
+
+    /// The resource that it leads to, where that is known.
+    pub fn resource(&self) -> Option<&str> {
+        self.place().map(|(resource, _)| resource)
+    }
+
+    /// Whether both lead to one volume. A resource without a number means its only volume.
+    pub fn is_same_volume(&self, other: &LeadsTo) -> bool {
+        let (Some((resource, volume)), Some(other)) = (self.place(), other.place()) else { return false };
+        resource == other.0 && (volume.is_none() || other.1.is_none() || volume == other.1)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use crate::act;
 use crate::config::Settings;
-use crate::facts::{Connection, Known, PeerAnswer, Resource, Role};
+use crate::facts::{Connection, Known, PeerAnswer, Resource, Role, User};
 use crate::gather::domains::{self, Disk, Domain};
 use crate::gather::drbd::Purpose;
 use crate::handlers::{Plan, Step};
@@ -45,6 +45,10 @@ pub fn run(host: &mut Host, request: &Request, settings: &Settings) -> Result<i3
     let resources = resources(host).map_err(|error| (3, error))?;
     let resources = replicated(&domain, resources, &request.to).map_err(|error| (1, error))?;
     resources.iter().try_for_each(leaves).map_err(|error| (1, error))?;
+    resources
+        .iter()
+        .try_for_each(|resource| is_alone(host, &domain, resource))
+        .map_err(|error| (1, error))?;
     arrives(host, &resources, request, settings).map_err(|error| (1, error))?;
     let names: Vec<&str> = resources.iter().map(|resource| resource.name.as_str()).collect();
     output::say(&report::one_line(&format!(
@@ -118,6 +122,27 @@ fn leaves(resource: &Resource) -> Result<()> {
         peer.peer
     );
     Ok(())
+}
+
+/// Another guest that stays would keep the resource Primary here: the window would not close, and
+/// neither guest could start again.
+fn is_alone(host: &Host, domain: &Domain, resource: &Resource) -> Result<()> {
+    let name = &resource.name;
+    let users = match gather::of_resource(host, name).users {
+        Known::Is(users) => users,
+        Known::Unknown(why) => bail!("which guests have {name} is unknown: {why}; see that xenstored runs"),
+    };
+    let other = |user: &&User| {
+        user.live && user.domid != domain.domid && user.identity().target != Some(domain.domid)
+    };
+    match users.iter().find(other) {
+        None => Ok(()),
+        Some(user) => bail!(
+            "{} has a volume of {name}, too, and a resource moves as a whole [resource-shared]; shut that guest down first with: xl shutdown {}",
+            user.called(),
+            user.domid
+        ),
+    }
 }
 
 /// What the other host says of it, where the settings say how it is asked.

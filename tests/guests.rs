@@ -88,6 +88,24 @@ fn a_guest_on_the_disk_below_the_volume_has_it_too() {
     assert_eq!(add(&machine, 5, 51712), (0, String::new()));
 }
 
+#[test]
+fn two_guests_do_not_share_a_resource() {
+    let machine = Machine::new();
+    let first = machine.drbd.with(|model| model.resources[0].volumes[0].clone());
+    let second = drbd_kernel::Volume { number: 1, minor: 999, role: 1, ..first };
+    machine.drbd.with(|model| model.resources[0].volumes.push(second));
+    machine.guest(4, 51712, "r0/1");
+    machine.xenstored.set("/local/domain/0/backend/vbd/4/51712/physical-device", "7:3e7");
+    machine.guest(5, 51712, "r0/0");
+    refused(&machine, 5, 51712, "guest vm4 (domain 4) has another volume of r0 (/dev/drbd999)");
+    // It moves in from the peer, whose window would never close.
+    machine.volume(|volume| volume.peer_role = 1);
+    domain(&machine, 5, "name", "vm5--incoming");
+    receiving(&machine);
+    refused(&machine, 5, 51712, "so that both nodes would stay Primary [incoming]");
+    assert!(machine.drbd.log().is_empty() && !machine.drbd.with(|model| model.resources[0].two_primaries));
+}
+
 /// r0 is Primary here, and nothing is recorded of it.
 fn by_hand(open: bool) -> Machine {
     let machine = Machine::new();

@@ -154,6 +154,22 @@ fn what_cannot_move_does_not_set_out() {
     refused(&["vm5", "b"], 1, "uses protocol B");
     machine.drbd.with(|model| model.resources[0].protocol = 3);
 
+    let other = drbd_kernel::Volume {
+        number: 1,
+        minor: 999,
+        ..machine.drbd.with(|model| model.resources[0].volumes[0].clone())
+    };
+    machine.drbd.with(|model| model.resources[0].volumes.push(other));
+    machine.guest(6, 51712, "r0/1");
+    machine.xenstored.set("/local/domain/0/backend/vbd/6/51712/physical-device", "7:3e7");
+    refused(
+        &["vm5", "b"],
+        1,
+        "guest vm6 (domain 6) has a volume of r0, too, and a resource moves as a whole",
+    );
+    machine.xenstored.remove("/local/domain/0/backend/vbd/6");
+    machine.drbd.with(|model| model.resources[0].volumes.truncate(1));
+
     machine.guest(5, 51728, "/dev/vg/swap");
     machine.xenstored.set("/local/domain/0/backend/vbd/5/51728/physical-device", "fd:1");
     machine.xenstored.set("/local/domain/0/backend/vbd/5/51728/dev", "xvdb");

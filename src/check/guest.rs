@@ -5,7 +5,7 @@ use super::Machine;
 use super::subject::{Answer, Subject, volume_facts};
 use crate::facts::{Known, Resource};
 use crate::gather::{domu, toolstack};
-use crate::guest::{DrbdVolume, GuestConfig, GuestFacts, SharedWith};
+use crate::guest::{ConfigDisk, DrbdVolume, GuestConfig, GuestFacts, SharedWith};
 use crate::rules;
 use crate::rules::disk_line::DiskLine;
 use crate::target::Target;
@@ -13,10 +13,19 @@ use anyhow::Result;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// A configuration that uses a resource.
-struct Use {
+/// A configuration, as others are compared with it.
+struct Other {
     path: String,
     name: Known<Option<String>>,
+    /// The volume that it uses of a resource, where it names one.
+    volume: Option<u32>,
+}
+
+/// The configurations by what two of them should not have in common.
+#[derive(Default)]
+struct Index {
+    by_resource: HashMap<String, Vec<Other>>,
+    by_uuid: HashMap<String, Vec<Other>>,
 }
 
 /// Reads and judges the configurations at `paths`, each beside the others.
@@ -26,10 +35,11 @@ pub fn each(machine: &mut Machine, paths: &[String], tell: &mut dyn FnMut(&Subje
         return Ok(());
     }
     let volumes = volumes(machine);
-    let uses = uses(&configs, &volumes);
+    let known = volumes.value().map_or(&[][..], AsRef::as_ref);
+    let index = Index::new(&configs, known);
     for config in configs {
-        let others = shared(&config, resources_of(&config, &volumes), &uses);
-        let guest = toolstack::guest(machine.host, config, volumes.clone(), others);
+        let (others, same_uuid) = (index.shared(&config, known), index.same_uuid(&config));
+        let guest = toolstack::guest(machine.host, config, volumes.clone(), others, same_uuid);
         tell(&judge(machine, guest));
     }
     Ok(())
@@ -59,40 +69,71 @@ fn targets(guest: &GuestFacts) -> Vec<Target> {
     targets
 }
 
-/// The configurations that use each resource.
-fn uses(configs: &[GuestConfig], volumes: &Known<Arc<[DrbdVolume]>>) -> HashMap<String, Vec<Use>> {
-    let mut uses: HashMap<String, Vec<Use>> = HashMap::new();
-    for config in configs {
-        for resource in resources_of(config, volumes) {
-            let used = Use { path: config.path.clone(), name: config.name.clone() };
-            uses.entry(resource).or_default().push(used);
+impl Index {
+    fn new(configs: &[GuestConfig], volumes: &[DrbdVolume]) -> Index {
+        let mut index = Index::default();
+        let other = |config: &GuestConfig, volume| {
+            let (path, name) = (config.path.clone(), config.name.clone());
+            Other { path, name, volume }
+        };
+        for config in configs {
+            for (resource, volume) in places(config, volumes) {
+                index.by_resource.entry(resource).or_default().push(other(config, volume));
+            }
+            if let Some(uuid) = uuid(config) {
+                index.by_uuid.entry(uuid).or_default().push(other(config, None));
+            }
         }
+        index
     }
-    uses
+
+    /// The other configurations with a disk on a resource of this one, each with each volume once.
+    fn shared(&self, config: &GuestConfig, volumes: &[DrbdVolume]) -> Vec<SharedWith> {
+        let mut shared = Vec::new();
+        let own = places(config, volumes);
+        let resources: BTreeSet<&String> = own.iter().map(|(resource, _)| resource).collect();
+        for resource in resources {
+            let others = self.by_resource.get(resource).into_iter().flatten();
+            for other in others.filter(|other| other.is_another_guest(config)) {
+                let same = |volume: &Option<u32>| {
+                    volume.is_none() || other.volume.is_none() || *volume == other.volume
+                };
+                let same_volume = own.iter().any(|(name, volume)| name == resource && same(volume));
+                shared.push(SharedWith { resource: resource.clone(), path: other.path.clone(), same_volume });
+            }
+        }
+        shared
+    }
+
+    /// The other configurations with the `uuid` of this one.
+    fn same_uuid(&self, config: &GuestConfig) -> Vec<String> {
+        let others = uuid(config).and_then(|uuid| self.by_uuid.get(&uuid));
+        let others = others.into_iter().flatten().filter(|other| other.is_another_guest(config));
+        others.map(|other| other.path.clone()).collect()
+    }
 }
 
-/// The resources of the disks of a configuration, each once.
-fn resources_of(config: &GuestConfig, volumes: &Known<Arc<[DrbdVolume]>>) -> BTreeSet<String> {
-    let volumes = volumes.value().map_or(&[][..], AsRef::as_ref);
+impl Other {
+    /// Whether it is the file of another guest. One guest may have two files: auto/ holds links.
+    fn is_another_guest(&self, config: &GuestConfig) -> bool {
+        self.path != config.path && self.name != config.name
+    }
+}
+
+/// The resources of the disks of a configuration, each with each volume once; a disk need not
+/// name the volume.
+fn places(config: &GuestConfig, volumes: &[DrbdVolume]) -> BTreeSet<(String, Option<u32>)> {
     let disks = config.disks.value().into_iter().flatten();
-    disks.filter_map(|disk| Some(disk.leads_to(volumes).resource()?.to_string())).collect()
+    let place = |disk: &ConfigDisk| {
+        let leads_to = disk.leads_to(volumes);
+        leads_to.place().map(|(resource, volume)| (resource.to_string(), volume))
+    };
+    disks.filter_map(place).collect()
 }
 
-/// The other configurations with a disk on one of these resources. One guest may
-/// have two files: auto/ holds links.
-fn shared(
-    config: &GuestConfig,
-    resources: BTreeSet<String>,
-    uses: &HashMap<String, Vec<Use>>,
-) -> Vec<SharedWith> {
-    let other = |used: &&Use| used.path != config.path && used.name != config.name;
-    let of = |resource: String| {
-        let others = uses.get(&resource).into_iter().flatten().filter(other);
-        others
-            .map(|used| SharedWith { resource: resource.clone(), path: used.path.clone() })
-            .collect::<Vec<_>>()
-    };
-    resources.into_iter().flat_map(of).collect()
+/// xl reads the digits of a uuid in either case.
+fn uuid(config: &GuestConfig) -> Option<String> {
+    Some(config.uuid.value()?.as_ref()?.to_ascii_lowercase())
 }
 
 /// DRBD's volumes by all their names.

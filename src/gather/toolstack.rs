@@ -19,6 +19,7 @@ pub fn guest(
     config: GuestConfig,
     volumes: Known<Arc<[DrbdVolume]>>,
     others: Vec<SharedWith>,
+    same_uuid: Vec<String>,
 ) -> GuestFacts {
     GuestFacts {
         config,
@@ -27,6 +28,7 @@ pub fn guest(
         run_hotplug_scripts: Known::from(run_hotplug_scripts(host)),
         volumes,
         others,
+        same_uuid,
     }
 }
 

@@ -1,6 +1,7 @@
 //! A guest that moves in gets the disk that it left. The peer still has it Primary then: two
 //! Primaries for a moment, so everything that makes the moment harmless must hold.
 
+use super::resource_shared;
 use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, refuse_for_now, unknown};
 use crate::facts::{Connection, DiskState, Facts, Known, Protocol, Resource, Role, Volume};
 
@@ -54,10 +55,26 @@ fn from_peer(facts: &Facts, resource: &Resource, volume: &Volume, peer: &Connect
             format!("another guest (domain {}) is moving in on {name}", window.domid),
             format!("see what that is with: block-drbd status; then run: block-drbd release {name}"),
         ),
-        (Some(vm), _) => match another_guest(facts, vm, volume, peer) {
-            Judgement::Pass => obstacle(resource, peer),
-            found => found,
-        },
+        (Some(vm), _) => {
+            let against = [another_guest(facts, vm, volume, peer), stays_open(facts, name)];
+            let against = against.into_iter().find(|judgement| *judgement != Judgement::Pass);
+            against.unwrap_or_else(|| obstacle(resource, peer))
+        }
+    }
+}
+
+/// A window ends when one node has no volume Primary any more: another guest here, on another volume of
+/// the resource, would keep it open.
+fn stays_open(facts: &Facts, resource: &str) -> Judgement {
+    match resource_shared::other_guest(facts) {
+        None => Judgement::Pass,
+        Some(user) => refuse(
+            format!(
+                "{} has another volume of {resource} here, so that both nodes would stay Primary",
+                user.called()
+            ),
+            format!("shut it down with: xl shutdown {}, then migrate again", user.domid),
+        ),
     }
 }
 

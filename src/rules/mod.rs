@@ -40,8 +40,10 @@ mod protocol;
 mod pygrub_era;
 mod quarantined;
 mod resource_name;
+pub mod resource_shared;
 mod resource_unknown;
 mod resync_target;
+mod same_uuid;
 mod script;
 mod sendpage;
 mod shared_between_configs;
@@ -136,6 +138,9 @@ pub enum Check {
     Disk(fn(&DiskLine) -> Judgement),
     /// A domain configuration, once.
     Guest(fn(&GuestFacts) -> Judgement),
+    /// The volume and everything around it, and a domain configuration: what guests of this host do,
+    /// and what the configuration would have them do.
+    VolumeAndGuest(fn(&Facts) -> Judgement, fn(&GuestFacts) -> Judgement),
 }
 
 /// What a rule says of some facts.
@@ -205,6 +210,7 @@ pub const ALL: &[Rule] = &[
     swap::RULE,
     held::RULE,
     other_guest::RULE,
+    resource_shared::RULE,
     barrier_era::RULE,
     diskless::RULE,
     write_order_none::RULE,
@@ -230,6 +236,7 @@ pub const ALL: &[Rule] = &[
     guest_barrier_off::RULE,
     unreplicated_disk::RULE,
     shared_between_configs::RULE,
+    same_uuid::RULE,
 ];
 
 /// The rule of that name.

@@ -1,8 +1,11 @@
 //! Another guest of this host has the volume, or the same guest by another of its disks.
 
+use super::disk_line::DiskLine;
 use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, refuse_for_now, unknown};
 use crate::facts::storage::{Device, stacks};
 use crate::facts::{DiskState, Facts, Known, User, Vbd, Volume};
+use crate::guest::GuestFacts;
+use std::collections::BTreeMap;
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -12,7 +15,7 @@ pub const RULE: Rule = Rule {
     lowering: Lowering::Never,
     reason: "two guests on one volume, or two disks of one guest, destroy each other's data; Xen's own check for it does nothing in Xen 4.7 to 4.16",
     remedy: "shut the other guest down, or give this guest another resource",
-    check: Check::Volume(check),
+    check: Check::VolumeAndGuest(check, check_guest),
 };
 
 fn check(facts: &Facts) -> Judgement {
@@ -68,6 +71,24 @@ fn reason<T>(known: &Known<T>) -> Option<String> {
         Known::Is(_) => None,
         Known::Unknown(why) => Some(why.clone()),
     }
+}
+
+/// Two disk lines of one guest on one volume: its second disk would be refused at the start.
+fn check_guest(guest: &GuestFacts) -> Judgement {
+    let lines = DiskLine::all(guest);
+    let mut seen: BTreeMap<&str, Vec<&DiskLine>> = BTreeMap::new();
+    for line in &lines {
+        let Some(resource) = line.resource() else { continue };
+        let earlier = seen.entry(resource).or_default();
+        if let Some(other) = earlier.iter().find(|other| other.leads_to.is_same_volume(&line.leads_to)) {
+            return refuse(
+                format!("{} and {} lead to one volume of {resource}", other.name(), line.name()),
+                "leave one of the two lines out".into(),
+            );
+        }
+        earlier.push(line);
+    }
+    Judgement::Pass
 }
 
 fn taken(facts: &Facts, user: &User) -> Judgement {

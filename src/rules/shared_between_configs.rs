@@ -1,4 +1,4 @@
-//! Two configurations on one resource.
+//! Two configurations on one volume. `resource-shared` is about two volumes of one resource.
 
 use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse};
 use crate::guest::GuestFacts;
@@ -9,13 +9,13 @@ pub const RULE: Rule = Rule {
     group: Group::Configuration,
     severity: Severity::Warn,
     lowering: Lowering::Anywhere,
-    reason: "of two guests on one resource only one can ever run, and somebody will try to start the other",
+    reason: "of two guests on one volume only one can ever run, and somebody will try to start the other",
     remedy: "give each guest a resource of its own, or remove the old configuration",
     check: Check::Guest(check),
 };
 
 fn check(guest: &GuestFacts) -> Judgement {
-    match guest.others.first() {
+    match guest.others.iter().find(|other| other.same_volume) {
         None => Judgement::Pass,
         Some(other) => {
             refuse(format!("{} is a disk of {} too", other.resource, other.path), RULE.remedy.into())

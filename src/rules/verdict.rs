@@ -43,7 +43,7 @@ pub fn evaluate(facts: &Facts, settings: &Settings) -> Verdict {
     let mut findings = Vec::new();
     for rule in ALL {
         let asked: Vec<(Option<&str>, Judgement)> = match rule.check {
-            Check::Volume(check) => vec![(None, check(facts))],
+            Check::Volume(check) | Check::VolumeAndGuest(check, _) => vec![(None, check(facts))],
             Check::Side(check) => sides.iter().map(|side| (Some(side.name), check(side))).collect(),
             Check::Peer(check) => peers.iter().map(|peer| (Some(peer.name()), check(peer))).collect(),
             Check::Disk(_) | Check::Guest(_) => Vec::new(),
@@ -67,7 +67,9 @@ pub fn evaluate_guest(guest: &GuestFacts, settings: &Settings) -> Verdict {
                 let of = |line: &DiskLine| finding(rule, about(line, check(line)), line.resource(), settings);
                 findings.extend(lines.iter().filter_map(of));
             }
-            Check::Guest(check) => findings.extend(finding(rule, check(guest), None, settings)),
+            Check::Guest(check) | Check::VolumeAndGuest(_, check) => {
+                findings.extend(finding(rule, check(guest), None, settings));
+            }
             Check::Volume(_) | Check::Side(_) | Check::Peer(_) => {}
         }
     }

@@ -38,6 +38,7 @@ pub fn parse(path: &str, text: &str) -> Result<GuestConfig> {
         Ok(GuestConfig {
             path: path.to_string(),
             name: file.string("name"),
+            uuid: file.string("uuid"),
             kind: file.kind(),
             bootloader: file.string("bootloader"),
             kernel: file.string("kernel"),

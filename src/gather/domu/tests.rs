@@ -39,6 +39,7 @@ fn the_incident_goes_past_the_gate() {
     let expected = GuestConfig {
         path: "/etc/xen/g".into(),
         name: is(Some("drbdvm".into())),
+        uuid: Known::Is(None),
         kind: is(GuestKind::Pv),
         bootloader: is(Some("/usr/lib/xen-default/bin/pygrub".into())),
         kernel: is(None),

@@ -21,6 +21,7 @@ fn guest(text: &str) -> GuestFacts {
             below: vec!["vg/r0".into(), "vg-r0".into(), "dm-0".into()],
         }])),
         others: Vec::new(),
+        same_uuid: Vec::new(),
     }
 }
 
@@ -66,6 +67,19 @@ fn where_a_disk_leads() {
     assert_eq!(disks(&[GATE, "file:/srv/cd.iso,hdc:cdrom,r"]), "");
 }
 
+/// Two disks of one guest on one volume, by whatever names.
+#[test]
+#[rustfmt::skip]
+fn one_volume_twice() {
+    assert_eq!(disks(&[GATE, "vdev=xvdb,script=block-drbd,target=r0"]), "other-guest");
+    assert_eq!(disks(&[GATE, "vdev=xvdb,script=block-drbd,target=r0/0"]), "other-guest");
+    assert_eq!(disks(&[GATE, "drbd:r0,xvdb,w"]), "other-guest");
+    assert_eq!(disks(&[GATE, "phy:/dev/drbd3,xvdb,w"]), "other-guest bypass");
+    assert_eq!(disks(&[GATE, "phy:/dev/vg/r0,xvdb,w"]), "other-guest bypass");
+    assert_eq!(disks(&["vdev=xvda,script=block-drbd,target=r0/0", "vdev=xvdb,script=block-drbd,target=r0/1"]), "");
+    assert_eq!(disks(&[GATE, "vdev=xvdb,script=block-drbd,target=r1"]), "");
+}
+
 #[test]
 #[rustfmt::skip]
 fn options_of_a_disk() {
@@ -92,8 +106,10 @@ fn the_toolstack() {
     assert_eq!(with(|f| { f.xen = Known::Is((4, 5)); f.run_hotplug_scripts = Known::Is(Some(true)) }), "");
     assert_eq!(with(|f| { f.xen = Known::Is((4, 5)); f.run_hotplug_scripts = no() }), "warn:script?");
     assert_eq!(with(|f| f.run_hotplug_scripts = Known::Is(Some(false))), "", "Xen 4.6 and later always call it");
-    let other = SharedWith { resource: "r0".into(), path: "/etc/xen/old.cfg".into() };
-    assert_eq!(with(|f| f.others = vec![other.clone()]), "warn:shared-between-configs");
+    let other = |same_volume| vec![SharedWith { resource: "r0".into(), path: "/etc/xen/old.cfg".into(), same_volume }];
+    assert_eq!(with(|f| f.others = other(true)), "warn:shared-between-configs");
+    assert_eq!(with(|f| f.others = other(false)), "resource-shared");
+    assert_eq!(with(|f| f.same_uuid = vec!["/etc/xen/old.cfg".into()]), "warn:same-uuid");
     assert_eq!(with(|f| f.others.clear()), "");
     assert_eq!(fires(&guest("disk = load_disks()")), "script?");
 }

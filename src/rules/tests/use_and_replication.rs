@@ -418,6 +418,17 @@ fn decision_tables() {
     assert_eq!(after(|f| { half(other_half())(f); backend(f).vm = None }), "incoming other-guest");
     assert_eq!(after(|f| { half(other_half())(f); f.receiving = Known::Is(false) }), "other-guest");
 
+    // Two guests on two volumes of one resource.
+    let on_second = |other: User| move |f: &mut Facts| { second_volume(f); params("r0/0")(f); users(User { minor: 4, ..other.clone() })(f) };
+    assert_eq!(after(on_second(user())), "resource-shared");
+    assert_eq!(after(on_second(User { leaving: true, ..user() })), "resource-shared~");
+    assert_eq!(after(on_second(User { live: false, ..user() })), "");
+    assert_eq!(after(on_second(User { domid: 5, devid: 51728, ..user() })), "", "the guest's own second disk");
+    assert_eq!(after(on_second(stub_domain())), "");
+    assert_eq!(after(|f| { on_second(user())(f); f.backend = no() }), "resource-shared", "a dry run");
+    assert_eq!(after(|f| { on_second(user())(f); moves_in(f) }), "incoming resource-shared", "both nodes would stay Primary");
+    assert_eq!(after(|f| { in_turn(f); on_second(other_half())(f); resource(f).volumes[0].role = Role::Secondary; resource(f).connections[0].peer_volumes[0].role = Role::Primary }), "", "its other half");
+
     // A guest past DRBD.
     let vbd = |major, minor| vec![Vbd { domid: 7, devid: 51712, inode: None, device: PhysicalDevice { major, minor } }];
     let past = |major, minor| move |f: &mut Facts| f.vbds = Known::Is(vbd(major, minor));
@@ -436,7 +447,7 @@ fn decision_tables() {
         assert_eq!(old(&users(stub_domain())), "other-guest");
         assert_eq!(old(&moves_in), "peer-primary~");
     }
-    assert_eq!(after(users(User { minor: 4, ..user() })), "");
+    assert_eq!(after(users(User { minor: 4, ..user() })), "resource-shared", "another volume");
     assert_eq!(after(|f| f.users = no()), "other-guest?");
 }
 
