@@ -2,7 +2,10 @@
 //!
 //! All together cannot happen in one: what happens multiplies its states.
 
-use crate::world::Left;
+use crate::drbd::Fencing;
+use crate::explore::{Action, Network};
+use crate::toolstack::Command;
+use crate::world::{Left, Name, Phase, World};
 
 /// One exploration.
 pub struct Bounds {
@@ -10,18 +13,92 @@ pub struct Bounds {
     pub left: Left,
     /// Whether drbd.conf allows two Primaries.
     pub two_primaries: bool,
+    /// The fencing policy in drbd.conf.
+    pub fencing: Fencing,
     /// Whether the timer that releases each minute is enabled, which an installation leaves to the
     /// administrator. Without it nothing mends what a node without power, a lost link or a detached
     /// release that was killed leave behind: these are no faults then.
     pub timer: bool,
-    /// Whether a guest moves, the link is lost meanwhile, and somebody destroys the half that he sees and
-    /// starts the guest again, and nothing else happens.
-    pub again: bool,
+    pub scope: Scope,
+}
+
+/// Which kinds of things happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All of which there is some left; the peer command is not used.
+    General,
+    /// A guest moves, the link is lost meanwhile, and somebody destroys the half that he sees and
+    /// starts the guest again.
+    StartedAgain,
+    /// Guests are started and destroyed while the networks are cut and nodes lose their power.
+    Fencing,
+}
+
+impl Scope {
+    /// What an administrator types.
+    pub fn commands(self) -> &'static [Command] {
+        match self {
+            Scope::General => &[Command::Primary, Command::Secondary, Command::Disconnect],
+            Scope::StartedAgain => &[],
+            Scope::Fencing => &[Command::ResumeIo, Command::Outdate],
+        }
+    }
+}
+
+impl Bounds {
+    /// Whether the action, which is possible, is one of those that are explored.
+    pub fn allows(&self, world: &World, action: Action) -> bool {
+        match self.scope {
+            Scope::General => !matches!(action, Action::Cut(Network::Management)),
+            Scope::StartedAgain => self.starts_again(world, action),
+            Scope::Fencing => loses_its_peer(world, action),
+        }
+    }
+
+    fn starts_again(&self, world: &World, action: Action) -> bool {
+        let first = world.left.creates == self.left.creates;
+        match action {
+            Action::Create(_) => first || world.left.faults == 0,
+            Action::Migrate(..) => true,
+            Action::Cut(Network::Drbd) => world.left.migrations == 0,
+            Action::Destroy(n, domid) => {
+                world.nodes[n].domain(domid).is_some_and(|domain| domain.name == Name::Incoming)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn loses_its_peer(world: &World, action: Action) -> bool {
+    match action {
+        // One that does not run has written nothing.
+        Action::Destroy(n, domid) => {
+            world.nodes[n].domain(domid).is_some_and(|domain| domain.phase == Phase::Running)
+        }
+        Action::Create(_)
+        | Action::Cut(_)
+        | Action::Mended(_)
+        | Action::Crash(_)
+        | Action::Boot(_)
+        | Action::ByHand(..) => true,
+        _ => false,
+    }
 }
 
 const fn bounds(name: &'static str, [creates, migrations, faults, hands]: [u8; 4]) -> Bounds {
     let left = Left { creates, migrations, faults, hands };
-    Bounds { name, left, two_primaries: false, timer: true, again: false }
+    Bounds {
+        name,
+        left,
+        two_primaries: false,
+        fencing: Fencing::DontCare,
+        timer: true,
+        scope: Scope::General,
+    }
+}
+
+const fn fencing(name: &'static str, fencing: Fencing, left: [u8; 4]) -> Bounds {
+    Bounds { fencing, scope: Scope::Fencing, ..bounds(name, left) }
 }
 
 pub const ALL: &[Bounds] = &[
@@ -34,5 +111,9 @@ pub const ALL: &[Bounds] = &[
     bounds("a migration, a fault", [1, 1, 1, 0]),
     Bounds { timer: false, ..bounds("a migration, a fault, no timer", [1, 1, 1, 0]) },
     Bounds { timer: false, ..bounds("a migration, two guests, no timer", [2, 1, 0, 0]) },
-    Bounds { again: true, ..bounds("a migration, started again", [2, 1, 1, 0]) },
+    Bounds { scope: Scope::StartedAgain, ..bounds("a migration, started again", [2, 1, 1, 0]) },
+    fencing("fencing resource-only", Fencing::ResourceOnly, [2, 0, 2, 0]),
+    fencing("fencing resource-only, by hand", Fencing::ResourceOnly, [2, 0, 1, 1]),
+    fencing("fencing resource-and-stonith", Fencing::ResourceAndStonith, [2, 0, 2, 0]),
+    fencing("fencing resource-and-stonith, by hand", Fencing::ResourceAndStonith, [2, 0, 1, 1]),
 ];

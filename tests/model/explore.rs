@@ -2,11 +2,13 @@
 
 use crate::bounds::Bounds;
 use crate::drbd::{self, Disk, Link};
+use crate::fence;
 use crate::machine::{Machine, View};
 use crate::mutant::Mutant;
 use crate::program;
 use crate::property;
 use crate::toolstack::{self, Command};
+use crate::words;
 use crate::world::{Call, Device, Name, Node, Phase, Process, Stage, World};
 use block_drbd::handlers::Step;
 use stateright::{Model, Property};
@@ -42,11 +44,20 @@ pub enum Action {
     NoticesCut(usize),
     Connects,
     Synced,
-    Cut,
-    Mended,
+    /// The fence-peer handler does the next thing.
+    Fences(usize),
+    Cut(Network),
+    Mended(Network),
     Crash(usize),
     Boot(usize),
     ByHand(usize, Command),
+}
+
+/// A network between the nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    Drbd,
+    Management,
 }
 
 /// What is explored.
@@ -57,7 +68,7 @@ pub struct Explored {
 
 impl Explored {
     pub fn new(bounds: &'static Bounds, mutant: Option<Mutant>) -> Explored {
-        Explored { machine: Machine::recorded(mutant), bounds }
+        Explored { machine: Machine::recorded(bounds.fencing, mutant), bounds }
     }
 
     /// The nodes, or only the first as long as they are equal: what happens to one of them tells what
@@ -106,6 +117,9 @@ impl Explored {
             if drbd::can_notice(world, n) {
                 actions.push(Action::NoticesCut(n));
             }
+            if node.handler.is_some() {
+                actions.push(Action::Fences(n));
+            }
         }
         if drbd::can_shake_hands(world) {
             actions.push(Action::Connects);
@@ -148,8 +162,8 @@ impl Explored {
                 }
             }
             if world.left.hands > 0 {
-                let commands = [Command::Primary, Command::Secondary, Command::Disconnect];
-                actions.extend(commands.map(|command| Action::ByHand(n, command)));
+                let commands = self.bounds.scope.commands().iter();
+                actions.extend(commands.map(|command| Action::ByHand(n, *command)));
             }
             if node.drbd.link == Link::StandAlone {
                 actions.push(Action::ByHand(n, Command::Connect));
@@ -158,24 +172,12 @@ impl Explored {
                 self.faults(n, node, actions);
             }
         }
-        match world.cable {
-            true if world.left.faults > 0 && self.bounds.timer => actions.push(Action::Cut),
-            true => {}
-            false => actions.push(Action::Mended),
-        }
-    }
-
-    /// Whether it may happen where a guest is started again, as of [`Bounds::again`].
-    fn is_again(&self, world: &World, action: Action) -> bool {
-        let first = world.left.creates == self.bounds.left.creates;
-        match action {
-            Action::Create(_) => first || world.left.faults == 0,
-            Action::Migrate(..) => true,
-            Action::Cut => world.left.migrations == 0,
-            Action::Destroy(n, domid) => {
-                world.nodes[n].domain(domid).is_some_and(|domain| domain.name == Name::Incoming)
+        for (network, carries) in [(Network::Drbd, world.cable), (Network::Management, world.management)] {
+            match carries {
+                true if world.left.faults > 0 && self.bounds.timer => actions.push(Action::Cut(network)),
+                true => {}
+                false => actions.push(Action::Mended(network)),
             }
-            _ => false,
         }
     }
 
@@ -218,31 +220,6 @@ impl Explored {
         actions.is_empty()
     }
 
-    fn describe(&self, process: &Process) -> String {
-        let step = |plan, step| match &self.machine.plan(plan).steps[usize::from(step)] {
-            Step::OpenWindow { .. } => "open window",
-            Step::Record { .. } => "record",
-            Step::RecordLone { .. } => "record lone",
-            Step::HandBack { .. } => "hand back",
-            Step::Promote { .. } => "promote",
-            Step::ProveFlush { .. } => "prove flush",
-            Step::Attach { .. } => "attach",
-            Step::Release { .. } => "release",
-            Step::Demote { .. } => "demote",
-            Step::CloseWindow { .. } => "close window",
-            Step::Refuse { .. } => "refuse",
-            other => panic!("no handler of DRBD runs in this model, and {other:?} is one's step"),
-        };
-        let stage = match process.stage {
-            Stage::Lock => "take the lock".to_string(),
-            Stage::Judge => "judge".into(),
-            Stage::Act { plan, step: number, part, .. } => format!("{}, part {part}", step(plan, number)),
-            Stage::Undo { plan, step: number, .. } => format!("undo {}", step(plan, number)),
-        };
-        let sweep = if process.success.is_some() { " (windows)" } else { "" };
-        format!("{:?}{sweep}: {stage}", process.call)
-    }
-
     fn run(&self, world: &mut World, n: usize, process: Process, fails: bool) {
         program::Run { machine: &self.machine, world, n, process }.advance(fails);
     }
@@ -262,6 +239,15 @@ impl Explored {
     }
 }
 
+impl World {
+    fn carries(&mut self, network: Network) -> &mut bool {
+        match network {
+            Network::Drbd => &mut self.cable,
+            Network::Management => &mut self.management,
+        }
+    }
+}
+
 /// Whether the link is lost or can still be: how old a window is matters only then.
 fn may_part(world: &World) -> bool {
     !world.linked() || world.left.faults > 0 || world.left.hands > 0
@@ -272,14 +258,14 @@ impl Model for Explored {
     type Action = Action;
 
     fn init_states(&self) -> Vec<World> {
-        vec![World::new(self.bounds.left, self.bounds.two_primaries)]
+        vec![World::new(self.bounds.left, self.bounds.two_primaries, self.bounds.fencing)]
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
         self.certain(world, actions);
         let mut possible = Vec::new();
         self.possible(world, &mut possible);
-        possible.retain(|action| !self.bounds.again || self.is_again(world, *action));
+        possible.retain(|action| self.bounds.allows(world, *action));
         actions.extend(possible);
     }
 
@@ -317,11 +303,12 @@ impl Model for Explored {
             Action::NoticesCut(n) => drbd::notice(&mut next, n),
             Action::Connects => drbd::shake_hands(&mut next),
             Action::Synced => drbd::sync(&mut next),
-            Action::Cut => {
+            Action::Fences(n) => fence::advance(&self.machine, &mut next, n),
+            Action::Cut(network) => {
                 next.left.faults -= 1;
-                next.cable = false;
+                *next.carries(network) = false;
             }
-            Action::Mended => next.cable = true,
+            Action::Mended(network) => *next.carries(network) = true,
             Action::Crash(n) => {
                 next.left.faults -= 1;
                 toolstack::crash(&mut next, n);
@@ -341,13 +328,7 @@ impl Model for Explored {
     }
 
     fn format_action(&self, action: &Action) -> String {
-        let node = |n: usize| ["a", "b"][n];
-        match action {
-            Action::Runs(n, process) => format!("{}: {}", node(*n), self.describe(process)),
-            Action::Killed(n, process) => format!("{}: SIGKILL before {}", node(*n), self.describe(process)),
-            Action::FlushFails(n, process) => format!("{}: fails: {}", node(*n), self.describe(process)),
-            other => format!("{other:?}").replace("(0", "(a").replace("(1", "(b"),
-        }
+        words::of(&self.machine, action)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

@@ -4,18 +4,18 @@
 //! the view's values in their places; `rules` and `handlers` do the rest. What they answered to a
 //! view is remembered, as they know nothing else.
 
-use crate::drbd::{Ahead, Disk, Link};
+use crate::drbd::Fencing;
+use crate::fence::Judged;
 use crate::mutant::Mutant;
 use crate::place::Place;
 use crate::recorded;
+use crate::shown::{self, Shown, of_machine, set_fencing, show};
 use crate::world::{Call, ClaimId, Device, Domain, Name, Node, Phase, PlanId, Window};
 use block_drbd::config::Settings;
 use block_drbd::event::VbdPath;
-use block_drbd::facts::{
-    self, Backend, Claim, Connection, ConnectionState, DiskState, Facts, Generations, Known, Lone,
-    LoneVolume, PhysicalDevice, ReplicationState, Resource, Role, User,
-};
+use block_drbd::facts::{self, Backend, Claim, Facts, Known, Lone, LoneVolume, PhysicalDevice, User};
 use block_drbd::gather::{self, drbd::Purpose};
+use block_drbd::handlers::fence_peer::{self, of_peer};
 use block_drbd::handlers::{Plan, add, release, remove, window};
 use block_drbd::host::{Deadline, Host, xenstore};
 use block_drbd::rules;
@@ -36,17 +36,9 @@ pub struct View {
     pub call: Call,
     /// Its own backend directory, where there is one.
     backend: Option<Domain>,
-    primary: bool,
-    disk: Disk,
-    link: Link,
-    peer_primary: bool,
-    peer_disk: Disk,
-    two_primaries: bool,
+    drbd: Shown,
     claim: Option<ClaimId>,
     window: Option<Window>,
-    /// What the peer lacks, as far as the program can tell: whether there is anything.
-    ahead: bool,
-    generation: u8,
     lone: Option<u8>,
     /// The other domains with the device.
     users: Vec<Domain>,
@@ -81,6 +73,7 @@ pub struct Machine {
 #[derive(Default)]
 struct Memory {
     answers: HashMap<View, Answer>,
+    judged: HashMap<Option<Shown>, Judged>,
     plans: Vec<Arc<Plan>>,
     claims: Vec<Claim>,
 }
@@ -93,20 +86,12 @@ impl View {
         };
         let backend = own.and_then(|domid| node.domain(domid)).filter(|own| own.phase != Phase::Gone);
         let others = node.domains.iter().filter(|domain| Some(domain.domid) != own && domain.is_user());
-        let drbd = &node.drbd;
         View {
             call,
             backend: backend.cloned(),
-            primary: drbd.primary,
-            disk: drbd.disk,
-            link: drbd.link,
-            peer_primary: drbd.peer_primary,
-            peer_disk: drbd.peer_disk,
-            two_primaries: drbd.two_primaries,
+            drbd: Shown::of(&node.drbd),
             claim: node.claim,
             window: node.window,
-            ahead: drbd.ahead != Ahead::Nothing,
-            generation: drbd.generation,
             lone: node.lone,
             users: others.cloned().collect(),
         }
@@ -115,7 +100,7 @@ impl View {
 
 impl Machine {
     /// A host as it was recorded: connected, UpToDate, its flushes sound.
-    pub fn recorded(mutant: Option<Mutant>) -> Machine {
+    pub fn recorded(fencing: Fencing, mutant: Option<Mutant>) -> Machine {
         let place = Place::new();
         recorded::build(Path::new(RECORDED), "a", place.path());
         let deadline = Deadline::after(Duration::from_secs(60));
@@ -124,7 +109,8 @@ impl Machine {
         let resource = Known::from(resource.map(|resources| resources.into_iter().next()));
         let target = Target::parse(RESOURCE.as_bytes()).unwrap();
         let settings = Settings::default();
-        let facts = gather::dry_run(&host, target, resource, &settings);
+        let mut facts = gather::dry_run(&host, target, resource, &settings);
+        set_fencing(of_machine(&mut facts), fencing);
         Machine { facts, settings, mutant, memory: Mutex::default() }
     }
 
@@ -164,6 +150,24 @@ impl Machine {
         };
         memory.answers.insert(view.clone(), answer);
         answer
+    }
+
+    /// What the fence-peer handler makes of the peer's answer: none where it cannot be asked.
+    pub fn judge_peer(&self, peer: Option<Shown>) -> Judged {
+        if let Some(judged) = self.memory().judged.get(&peer) {
+            return *judged;
+        }
+        let said = peer.map(|shown| {
+            let mut resource = of_machine(&mut self.facts.clone()).clone();
+            show(&mut resource, &shown);
+            Some(resource)
+        });
+        let judged = match of_peer("b", &said.ok_or("no route to host".into())) {
+            fence_peer::Judged::Established(code, _) => Judged::Fact(code),
+            fence_peer::Judged::InDoubt(_) => Judged::MayOutdate,
+        };
+        self.memory().judged.insert(peer, judged);
+        judged
     }
 
     pub fn plan(&self, id: PlanId) -> Arc<Plan> {
@@ -210,8 +214,8 @@ impl Machine {
 
     fn facts(&self, view: &View) -> Facts {
         let mut facts = self.facts.clone();
-        let Known::Is(Some(resource)) = &mut facts.resource else { panic!("{:?}", facts.resource) };
-        show(resource, view);
+        let resource = of_machine(&mut facts);
+        show(resource, &view.drbd);
         let minor = resource.volumes[0].minor;
         let device = PhysicalDevice { major: *facts.major.value().unwrap(), minor };
         facts.backend = match &view.backend {
@@ -229,7 +233,7 @@ impl Machine {
         facts.lone = Known::Is(view.lone.map(|generation| Lone {
             version: 1,
             resource: RESOURCE.into(),
-            volumes: vec![LoneVolume { minor, current_uuid: uuid(generation) }],
+            volumes: vec![LoneVolume { minor, current_uuid: shown::uuid(generation) }],
         }));
         facts.claim = Known::Is(view.claim.map(|id| self.claim(id)));
         facts
@@ -255,54 +259,7 @@ fn recorded_window(window: Window, opened: u64) -> facts::Window {
     }
 }
 
-/// Puts the states of the view into a resource that was recorded connected.
-fn show(resource: &mut Resource, view: &View) {
-    let role = |primary| if primary { Role::Primary } else { Role::Secondary };
-    resource.role = role(view.primary);
-    resource.volumes[0].role = role(view.primary);
-    resource.volumes[0].disk = disk(view.disk);
-    resource.volumes[0].quorum = Known::Is(true);
-    resource.volumes[0].generations = Known::Is(Generations {
-        current_uuid: uuid(view.generation) | u64::from(view.primary),
-        bitmap_uuid: u64::from(view.ahead),
-        disk_flags: 0,
-    });
-    resource.needs_quorum = Known::Is(false);
-    let Connection { state, peer_role, protocol, two_primaries, peer_volumes, .. } =
-        &mut resource.connections[0];
-    *two_primaries = Known::Is(view.two_primaries);
-    *peer_role = role(view.peer_primary);
-    *state = match view.link {
-        Link::Connected => ConnectionState::Connected,
-        Link::Connecting => ConnectionState::Connecting,
-        Link::StandAlone => ConnectionState::StandAlone,
-    };
-    if view.link != Link::Connected {
-        *peer_role = Role::Unknown;
-    }
-    if view.link == Link::StandAlone {
-        *protocol = Known::Unknown("it is not connected".into());
-        *two_primaries = Known::Unknown("it is not connected".into());
-    }
-    peer_volumes[0].role = peer_role.clone();
-    peer_volumes[0].disk = disk(view.peer_disk);
-    peer_volumes[0].replication = match (view.link, view.disk, view.peer_disk) {
-        (Link::Connected, Disk::Inconsistent, _) => ReplicationState::SyncTarget,
-        (Link::Connected, _, Disk::Inconsistent) => ReplicationState::SyncSource,
-        (Link::Connected, ..) => ReplicationState::Established,
-        _ => ReplicationState::Off,
-    };
-}
-
-fn disk(disk: Disk) -> DiskState {
-    match disk {
-        Disk::UpToDate => DiskState::UpToDate,
-        Disk::Inconsistent => DiskState::Inconsistent,
-        Disk::Unknown => DiskState::DUnknown,
-    }
-}
-
-fn user(domain: &Domain, minor: u32) -> User {
+fn user(domain: &Domain, minor: u32, own_vm: Option<u8>) -> User {
     let dying = domain.phase == Phase::Dying;
     User {
         domid: domain.domid.into(),
@@ -314,16 +271,6 @@ fn user(domain: &Domain, minor: u32) -> User {
         live: !dying,
         leaving: dying,
     }
-}
-
-/// The lowest bit of a generation tells whether the node is Primary with it.
-fn uuid(generation: u8) -> u64 {
-    u64::from(generation) << 1
-}
-
-/// The generation in a record.
-pub fn generation(lone: &Lone) -> u8 {
-    (lone.volumes[0].current_uuid >> 1) as u8
 }
 
 fn path(domid: u8) -> VbdPath {

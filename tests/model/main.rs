@@ -10,6 +10,7 @@
 mod bounds;
 mod drbd;
 mod explore;
+mod fence;
 mod machine;
 mod mutant;
 #[path = "../support/place.rs"]
@@ -18,9 +19,11 @@ mod program;
 mod property;
 #[path = "../support/recorded.rs"]
 mod recorded;
+mod shown;
 #[path = "../support/sysfs.rs"]
 mod sysfs;
 mod toolstack;
+mod words;
 mod world;
 
 use bounds::Bounds;

@@ -3,9 +3,11 @@
 //! The steps are those that the real handlers planned; here stands only what each does to the
 //! world, and in what order a failure is undone (act/mod.rs).
 
-use crate::drbd::{self, Link, Reply};
-use crate::machine::{Machine, View, generation};
+use crate::drbd::{self, Link, Promotion, Reply};
+use crate::fence::{self, Cause};
+use crate::machine::{Machine, View};
 use crate::mutant::Mutant;
+use crate::shown::generation;
 use crate::toolstack;
 use crate::world::{Call, Device, Node, Phase, PlanId, Process, Stage, Window, World};
 use block_drbd::facts::Claim;
@@ -17,6 +19,8 @@ enum Done {
     Yes,
     /// It cannot be done now, and is left to another.
     InPart,
+    /// It goes on with the answer of another program.
+    Waits,
     Failed,
 }
 
@@ -36,7 +40,7 @@ pub fn is_ready(machine: &Machine, world: &World, n: usize, process: Process) ->
         Stage::Lock if process.call == Call::Release => gets_on(machine, node),
         Stage::Lock | Stage::Judge | Stage::Undo { .. } => true,
         Stage::Act { plan, step, .. } => match &machine.plan(plan).steps[usize::from(step)] {
-            Step::Promote { .. } => drbd::answers(world, n),
+            Step::Promote { .. } => drbd::answers(world, n) && node.handler.is_none(),
             _ => true,
         },
     }
@@ -95,7 +99,7 @@ impl Run<'_> {
                 let current = &steps[usize::from(step)];
                 match self.take(current, part, left, fails) {
                     Done::Failed => self.undo_from(plan, step),
-                    done if part + 1 < parts(current) => {
+                    done if done == Done::Waits || part + 1 < parts(current) => {
                         let left = done == Done::InPart;
                         self.set(Stage::Act { plan, step, part: part + 1, left, pending });
                     }
@@ -170,16 +174,7 @@ impl Run<'_> {
                 self.node().lone = after.as_ref().map(generation);
                 Done::Yes
             }
-            Step::Promote { .. } => {
-                let before = self.node().drbd.primary;
-                match drbd::promote(self.world, self.n) {
-                    Reply::Refused => Done::Failed,
-                    Reply::Done => {
-                        self.node().drbd.ours |= !before;
-                        Done::Yes
-                    }
-                }
-            }
+            Step::Promote { .. } => self.promote(part),
             Step::ProveFlush { .. } => {
                 if fails {
                     Done::Failed
@@ -209,6 +204,22 @@ impl Run<'_> {
             Step::CloseWindow { alone, hand_over, .. } => self.close(*alone, *hand_over, part, left),
             Step::Refuse { .. } => Done::Failed,
             other => panic!("no handler of DRBD runs in this model, and {other:?} is one's step"),
+        }
+    }
+
+    /// Asks DRBD to promote; after part 0 that has asked its fence-peer handler, where it needs to.
+    fn promote(&mut self, part: u8) -> Done {
+        let before = self.node().drbd.primary;
+        match drbd::promote(self.world, self.n) {
+            Promotion::AsksHandler if part == 0 => {
+                fence::ask(self.world, self.n, Cause::Promotion);
+                Done::Waits
+            }
+            Promotion::AsksHandler | Promotion::Refused => Done::Failed,
+            Promotion::Done => {
+                self.node().drbd.ours |= !before;
+                Done::Yes
+            }
         }
     }
 

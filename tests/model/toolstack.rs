@@ -127,7 +127,7 @@ pub fn closes(node: &mut Node, domid: u8) {
 
 /// The node loses its power: what it had in memory is gone.
 pub fn crash(world: &mut World, n: usize) {
-    let drbd = world.nodes[n].drbd.booted(world.two_primaries);
+    let drbd = drbd::after_boot(world, n);
     world.nodes[n] = Node { up: false, ..Node::new(drbd) };
 }
 
@@ -142,13 +142,16 @@ pub enum Command {
     Secondary,
     Disconnect,
     Connect,
+    /// `drbdadm resume-io`
+    ResumeIo,
+    Outdate,
 }
 
 /// Runs it; false where nothing can come of it.
 pub fn by_hand(world: &mut World, n: usize, command: Command) -> bool {
     let before = world.nodes[n].drbd;
     match command {
-        Command::Primary => drbd::answers(world, n) && drbd::promote(world, n) == drbd::Reply::Done,
+        Command::Primary => drbd::answers(world, n) && drbd::promote(world, n) == drbd::Promotion::Done,
         Command::Secondary => drbd::demote(world, n) == drbd::Reply::Done,
         Command::Disconnect => {
             world.nodes[n].drbd.link = drbd::Link::StandAlone;
@@ -158,6 +161,14 @@ pub fn by_hand(world: &mut World, n: usize, command: Command) -> bool {
             if before.link == drbd::Link::StandAlone {
                 world.nodes[n].drbd.link = drbd::Link::Connecting;
             }
+            true
+        }
+        Command::ResumeIo => {
+            drbd::resume_alone(world, n);
+            true
+        }
+        Command::Outdate => {
+            drbd::outdate(world, n);
             true
         }
     };

@@ -2,22 +2,29 @@
 //!
 //! Plain data: what may happen to it stands in `drbd`, `toolstack` and `program`.
 
-use crate::drbd::Drbd;
+use crate::drbd::{Drbd, Fencing};
+use crate::fence::Handler;
 
 /// Two hosts, the cable between them, and what may still happen to them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
     pub nodes: [Node; 2],
-    /// Whether the network between the nodes carries anything.
+    /// Whether the network between the two DRBDs carries anything.
     pub cable: bool,
+    /// Whether the management network carries anything: a peer command goes over it.
+    pub management: bool,
     /// What was set of `allow-two-primaries` and the node has not heard of; the connection, as long as
     /// it holds, delivers it.
     pub on_the_way: Option<(usize, bool)>,
     pub left: Left,
     /// The number of the next domain.
     pub next_domid: u8,
+    /// How many generations of the data there have been: the number of the newest.
+    pub generations: u8,
     /// Whether drbd.conf of both nodes allows two Primaries.
     pub two_primaries: bool,
+    /// The fencing policy in drbd.conf of both nodes.
+    pub fencing: Fencing,
     /// Ghost: whether the program has taken the role from under a guest that had the device.
     pub robbed: bool,
     /// Ghost, and a gap: whether the nodes may differ in what they allow when they meet again. While
@@ -59,6 +66,8 @@ pub struct Node {
     pub domains: Vec<Domain>,
     /// Runs of our program, at most one of a [`Call`].
     pub processes: Vec<Process>,
+    /// The run of our program for whose answer DRBD waits.
+    pub handler: Option<Handler>,
 }
 
 /// A record of a window that this node has opened.
@@ -168,15 +177,18 @@ pub enum Stage {
 
 impl World {
     /// Both nodes up, connected and UpToDate, nobody on them.
-    pub fn new(left: Left, two_primaries: bool) -> World {
+    pub fn new(left: Left, two_primaries: bool, fencing: Fencing) -> World {
         let node = Node::new(Drbd::healthy(two_primaries));
         World {
             nodes: [node.clone(), node],
             cable: true,
+            management: true,
             on_the_way: None,
             left,
             next_domid: 1,
+            generations: 1,
             two_primaries,
+            fencing,
             robbed: false,
             differs: false,
             parted: false,
@@ -200,6 +212,7 @@ impl Node {
             lone: None,
             domains: Vec::new(),
             processes: Vec::new(),
+            handler: None,
         }
     }
 
@@ -208,9 +221,9 @@ impl Node {
         self.domains.iter().any(|domain| domain.device == Device::Open)
     }
 
-    /// Whether a guest writes here.
+    /// Whether a guest writes here: while DRBD has frozen the I/O none does.
     pub fn writes(&self) -> bool {
-        self.domains.iter().any(Domain::writes)
+        !self.drbd.frozen && self.domains.iter().any(Domain::writes)
     }
 
     pub fn domain(&self, domid: u8) -> Option<&Domain> {
