@@ -32,6 +32,12 @@ pub enum Scope {
     StartedAgain,
     /// Guests are started and destroyed while the networks are cut and nodes lose their power.
     Fencing,
+    /// A second guest is created from a copy of the first one's configuration.
+    SameUuid,
+    /// A guest moves in with a disk that is not the one that it left.
+    WrongDisk,
+    /// A program of dom0 uses the device.
+    OpenInDom0,
 }
 
 impl Scope {
@@ -39,8 +45,9 @@ impl Scope {
     pub fn commands(self) -> &'static [Command] {
         match self {
             Scope::General => &[Command::Primary, Command::Secondary, Command::Disconnect],
-            Scope::StartedAgain => &[],
+            Scope::StartedAgain | Scope::SameUuid | Scope::WrongDisk => &[],
             Scope::Fencing => &[Command::ResumeIo, Command::Outdate],
+            Scope::OpenInDom0 => &[Command::Primary, Command::Secondary, Command::Open],
         }
     }
 }
@@ -49,7 +56,16 @@ impl Bounds {
     /// Whether the action, which is possible, is one of those that are explored.
     pub fn allows(&self, world: &World, action: Action) -> bool {
         match self.scope {
-            Scope::General => !matches!(action, Action::Cut(Network::Management)),
+            Scope::General => is_general(action),
+            Scope::SameUuid => match action {
+                Action::Create(_) => world.left.creates == self.left.creates,
+                Action::CreateCopy(_) => world.left.creates < self.left.creates,
+                action => is_general(action),
+            },
+            Scope::WrongDisk => {
+                matches!(action, Action::MovesIn(_)) || is_general(action) && !is_migration(action)
+            }
+            Scope::OpenInDom0 => is_general(action),
             Scope::StartedAgain => self.starts_again(world, action),
             Scope::Fencing => loses_its_peer(world, action),
         }
@@ -67,6 +83,15 @@ impl Bounds {
             _ => false,
         }
     }
+}
+
+/// Whether the guest concerned has a uuid and a disk of its own.
+fn is_general(action: Action) -> bool {
+    !matches!(action, Action::Cut(Network::Management) | Action::CreateCopy(_) | Action::MovesIn(_))
+}
+
+fn is_migration(action: Action) -> bool {
+    matches!(action, Action::Migrate(..) | Action::MigrateHere(..))
 }
 
 fn loses_its_peer(world: &World, action: Action) -> bool {
@@ -97,6 +122,10 @@ const fn bounds(name: &'static str, [creates, migrations, faults, hands]: [u8; 4
     }
 }
 
+const fn scope(name: &'static str, scope: Scope, left: [u8; 4]) -> Bounds {
+    Bounds { scope, timer: false, ..bounds(name, left) }
+}
+
 const fn fencing(name: &'static str, fencing: Fencing, left: [u8; 4]) -> Bounds {
     Bounds { fencing, scope: Scope::Fencing, ..bounds(name, left) }
 }
@@ -112,6 +141,9 @@ pub const ALL: &[Bounds] = &[
     Bounds { timer: false, ..bounds("a migration, a fault, no timer", [1, 1, 1, 0]) },
     Bounds { timer: false, ..bounds("a migration, two guests, no timer", [2, 1, 0, 0]) },
     Bounds { scope: Scope::StartedAgain, ..bounds("a migration, started again", [2, 1, 1, 0]) },
+    scope("a copied configuration", Scope::SameUuid, [2, 1, 0, 0]),
+    scope("a wrong disk", Scope::WrongDisk, [1, 1, 0, 0]),
+    scope("open in dom0", Scope::OpenInDom0, [1, 0, 0, 2]),
     fencing("fencing resource-only", Fencing::ResourceOnly, [2, 0, 2, 0]),
     fencing("fencing resource-only, by hand", Fencing::ResourceOnly, [2, 0, 1, 1]),
     fencing("fencing resource-and-stonith", Fencing::ResourceAndStonith, [2, 0, 2, 0]),

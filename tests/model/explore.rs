@@ -17,6 +17,8 @@ use stateright::{Model, Property};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Create(usize),
+    /// Of a guest whose configuration is a copy of the first guest's, the `uuid` included.
+    CreateCopy(usize),
     Destroy(usize, u8),
     /// As Destroy, with the script not run: xl was killed, or waited for state 6 in vain.
     DestroyWithoutRemove(usize, u8),
@@ -25,6 +27,8 @@ pub enum Action {
     Migrate(usize, u8),
     /// To the same node.
     MigrateHere(usize, u8),
+    /// A guest that had another disk moves in with this one.
+    MovesIn(usize),
     /// A migration has failed, and the guest goes on where it was.
     Resume(usize, u8),
     /// xl destroys the half that nobody needs: the guest has moved, or does not.
@@ -59,6 +63,9 @@ pub enum Network {
     Drbd,
     Management,
 }
+
+/// The uuid of the first guest.
+const FIRST: u8 = 1;
 
 /// What is explored.
 pub struct Explored {
@@ -140,6 +147,10 @@ impl Explored {
             }
             if toolstack::can_create(world, n) {
                 actions.push(Action::Create(n));
+                actions.push(Action::CreateCopy(n));
+            }
+            if toolstack::can_move_in(world, n) {
+                actions.push(Action::MovesIn(n));
             }
             for domain in &node.domains {
                 if toolstack::can_migrate(world, 1 - n, domain) {
@@ -167,6 +178,9 @@ impl Explored {
             }
             if node.drbd.link == Link::StandAlone {
                 actions.push(Action::ByHand(n, Command::Connect));
+            }
+            if node.opened {
+                actions.push(Action::ByHand(n, Command::Close));
             }
             if world.left.faults > 0 {
                 self.faults(n, node, actions);
@@ -273,6 +287,8 @@ impl Model for Explored {
         let mut next = world.clone();
         match action {
             Action::Create(n) => toolstack::create(&mut next, n),
+            Action::CreateCopy(n) => toolstack::create_as(&mut next, n, FIRST),
+            Action::MovesIn(n) => toolstack::move_in(&mut next, n),
             Action::Destroy(n, domid) => toolstack::destroy(&mut next.nodes[n], domid),
             Action::DestroyWithoutRemove(n, domid) => {
                 next.left.faults -= 1;
@@ -315,7 +331,7 @@ impl Model for Explored {
             }
             Action::Boot(n) => toolstack::boot(&mut next, n),
             Action::ByHand(n, command) => {
-                if command != Command::Connect {
+                if !matches!(command, Command::Connect | Command::Close) {
                     next.left.hands -= 1;
                 }
                 if !toolstack::by_hand(&mut next, n, command) {

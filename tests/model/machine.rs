@@ -207,8 +207,7 @@ impl Machine {
             state: if own.phase == Phase::Dying { "6".into() } else { "2".into() },
             physical_device: (own.device != Device::Nothing).then_some(device),
             guest: Some(format!("guest{}{suffix}", own.vm)),
-            vm: Some(format!("/vm/{}", own.vm)),
-            target: None,
+            vm: Some(format!("/vm/{}", own.uuid)),
         }
     }
 
@@ -229,7 +228,8 @@ impl Machine {
         facts.window = Known::Is(view.window.map(|window| recorded_window(window, self.facts.now)));
         let blind = self.mutant.is_some_and(|mutant| mutant.is_blind(view.call));
         let seen = view.users.iter().filter(|_| !blind);
-        facts.users = Known::Is(seen.map(|other| user(other, minor)).collect());
+        let uuid = view.backend.as_ref().map(|own| own.uuid);
+        facts.users = Known::Is(seen.map(|other| user(other, minor, uuid)).collect());
         facts.lone = Known::Is(view.lone.map(|generation| Lone {
             version: 1,
             resource: RESOURCE.into(),
@@ -253,13 +253,13 @@ fn recorded_window(window: Window, opened: u64) -> facts::Window {
     facts::Window {
         version: 1,
         resource: RESOURCE.into(),
-        vm: format!("/vm/{}", window.vm),
+        vm: format!("/vm/{}", window.uuid),
         domid: window.domid.into(),
         opened,
     }
 }
 
-fn user(domain: &Domain, minor: u32, own_vm: Option<u8>) -> User {
+fn user(domain: &Domain, minor: u32, own_uuid: Option<u8>) -> User {
     let dying = domain.phase == Phase::Dying;
     User {
         domid: domain.domid.into(),
@@ -270,6 +270,7 @@ fn user(domain: &Domain, minor: u32, own_vm: Option<u8>) -> User {
         target: None,
         live: !dying,
         leaving: dying,
+        same_guest: own_uuid == Some(domain.uuid),
     }
 }
 

@@ -237,8 +237,8 @@ impl Run<'_> {
         match part {
             0 | 1 if (part == 0) != early => {
                 let Call::Add(domid) = self.process.call else { panic!("{:?} opens", self.process) };
-                let Some(vm) = self.node().domain(domid).map(|own| own.vm) else { return Done::Failed };
-                self.node().window = Some(Window { domid, vm, old: false });
+                let Some(uuid) = self.node().domain(domid).map(|own| own.uuid) else { return Done::Failed };
+                self.node().window = Some(Window { domid, uuid, old: false });
                 Done::Yes
             }
             0 | 1 => {

@@ -5,13 +5,14 @@
 
 use crate::drbd::{Ahead, Disk, Link};
 use crate::explore::Explored;
-use crate::world::{Name, Node, World};
+use crate::world::{Name, Node, Origin, World};
 use stateright::Property;
 
 pub fn all() -> Vec<Property<Explored>> {
     vec![
         Property::always("one writer", one_writer),
         Property::always("no guest on old or mixed data", newest_data),
+        Property::always("a guest that has moved in has its own disk", own_disk),
         Property::always("no Primary of ours without a record", recorded),
         Property::always("no guest loses its disk to a release", |_, world: &World| !world.robbed),
         Property::always("what nobody uses is released", released),
@@ -23,9 +24,16 @@ pub fn all() -> Vec<Property<Explored>> {
     ]
 }
 
+/// Guests, and programs of dom0; while DRBD has frozen the I/O nobody writes.
 fn one_writer(_: &Explored, world: &World) -> bool {
-    let domains = world.nodes.iter().flat_map(|node| &node.domains);
-    domains.filter(|domain| domain.writes()).count() <= 1
+    let guests = |node: &Node| node.domains.iter().filter(|domain| domain.writes()).count();
+    let nodes = world.nodes.iter().filter(|node| !node.drbd.frozen);
+    nodes.map(|node| guests(node) + usize::from(node.opened)).sum::<usize>() <= 1
+}
+
+fn own_disk(_: &Explored, world: &World) -> bool {
+    let mut domains = world.nodes.iter().flat_map(|node| &node.domains);
+    domains.all(|domain| !domain.writes() || domain.origin == Origin::ThisDisk)
 }
 
 /// A guest sees every write that a guest was told is done.

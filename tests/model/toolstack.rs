@@ -1,7 +1,7 @@
 //! xl and blkback: domains come and go, and call our program.
 
 use crate::drbd;
-use crate::world::{Call, Device, Domain, Name, Node, Phase, World};
+use crate::world::{Call, Device, Domain, Name, Node, Origin, Phase, World};
 
 /// No more domains than these share a host.
 pub const DOMAINS: usize = 2;
@@ -10,18 +10,32 @@ pub fn can_create(world: &World, n: usize) -> bool {
     world.left.creates > 0 && world.nodes[n].up && world.nodes[n].domains.len() < DOMAINS
 }
 
-/// `xl create`, until it has started the hotplug script.
+/// `xl create` of a guest of its own, until it has started the hotplug script.
 pub fn create(world: &mut World, n: usize) {
-    world.left.creates -= 1;
     let vm = world.next_domid;
-    arrives(world, n, vm, Name::Plain);
+    create_as(world, n, vm);
+}
+
+/// `xl create` of a guest with this uuid.
+pub fn create_as(world: &mut World, n: usize, uuid: u8) {
+    world.left.creates -= 1;
+    let guest = Guest { vm: world.next_domid, uuid, origin: Origin::ThisDisk };
+    arrives(world, n, guest, Name::Plain);
+}
+
+/// What moves from one domain to another.
+#[derive(Clone, Copy)]
+struct Guest {
+    vm: u8,
+    uuid: u8,
+    origin: Origin,
 }
 
 /// xl makes a domain and runs `add` for its disk.
-fn arrives(world: &mut World, n: usize, vm: u8, name: Name) {
+fn arrives(world: &mut World, n: usize, Guest { vm, uuid, origin }: Guest, name: Name) {
     let domid = world.next_domid;
     world.next_domid += 1;
-    let domain = Domain { domid, vm, phase: Phase::Creating, device: Device::Nothing, name };
+    let domain = Domain { domid, vm, uuid, origin, phase: Phase::Creating, device: Device::Nothing, name };
     world.nodes[n].domains.push(domain);
     world.nodes[n].start(Call::Add(domid));
 }
@@ -37,8 +51,21 @@ pub fn migrate(world: &mut World, n: usize, domid: u8, to: usize) {
     world.left.migrations -= 1;
     let Some(domain) = world.nodes[n].domain_mut(domid) else { return };
     domain.phase = Phase::Suspended;
-    let vm = domain.vm;
-    arrives(world, to, vm, Name::Incoming);
+    let guest = Guest { vm: domain.vm, uuid: domain.uuid, origin: domain.origin };
+    arrives(world, to, guest, Name::Incoming);
+}
+
+/// Whether a guest of another disk can move in.
+pub fn can_move_in(world: &World, n: usize) -> bool {
+    let node = &world.nodes[n];
+    world.left.migrations > 0 && node.up && node.domains.len() < DOMAINS
+}
+
+/// `xl migrate` of a guest of another disk: its memory is here, and `add` runs.
+pub fn move_in(world: &mut World, n: usize) {
+    world.left.migrations -= 1;
+    let vm = world.next_domid;
+    arrives(world, n, Guest { vm, uuid: vm, origin: Origin::AnotherDisk }, Name::Incoming);
 }
 
 /// Whether the other half of a guest that moves is in one of these phases.
@@ -50,7 +77,9 @@ fn other_half_is(world: &World, domain: &Domain, phases: &[Phase]) -> bool {
 /// Whether the guest may run: it is not moving in, or xl where it comes from has let it go.
 pub fn can_unpause(world: &World, domain: &Domain) -> bool {
     domain.phase == Phase::Ready
-        && (domain.name != Name::Incoming || other_half_is(world, domain, &[Phase::Suspended]))
+        && (domain.name != Name::Incoming
+            || domain.origin == Origin::AnotherDisk
+            || other_half_is(world, domain, &[Phase::Suspended]))
 }
 
 /// The guest runs. One that has moved in is called by its name, and xl at its source knows.
@@ -73,7 +102,7 @@ pub fn can_resume(world: &World, domain: &Domain) -> bool {
 /// The guest's other half is gone, before it was let go: xl where it goes gives it up.
 pub fn can_give_up(world: &World, domain: &Domain) -> bool {
     let waits = domain.phase == Phase::Ready && domain.name == Name::Incoming;
-    waits && !other_half_is(world, domain, &[Phase::Suspended])
+    waits && domain.origin == Origin::ThisDisk && !other_half_is(world, domain, &[Phase::Suspended])
 }
 
 /// What xl makes of the end of our program.
@@ -145,11 +174,15 @@ pub enum Command {
     /// `drbdadm resume-io`
     ResumeIo,
     Outdate,
+    /// Starts a program of this domain that writes to the device, while no guest has that or is about
+    /// to get it: beside a guest nobody can keep root from it.
+    Open,
+    Close,
 }
 
 /// Runs it; false where nothing can come of it.
 pub fn by_hand(world: &mut World, n: usize, command: Command) -> bool {
-    let before = world.nodes[n].drbd;
+    let before = (world.nodes[n].drbd, world.nodes[n].opened);
     match command {
         Command::Primary => drbd::answers(world, n) && drbd::promote(world, n) == drbd::Promotion::Done,
         Command::Secondary => drbd::demote(world, n) == drbd::Reply::Done,
@@ -158,7 +191,7 @@ pub fn by_hand(world: &mut World, n: usize, command: Command) -> bool {
             true
         }
         Command::Connect => {
-            if before.link == drbd::Link::StandAlone {
+            if before.0.link == drbd::Link::StandAlone {
                 world.nodes[n].drbd.link = drbd::Link::Connecting;
             }
             true
@@ -171,6 +204,16 @@ pub fn by_hand(world: &mut World, n: usize, command: Command) -> bool {
             drbd::outdate(world, n);
             true
         }
+        Command::Open => {
+            let node = &mut world.nodes[n];
+            let free = !node.is_locked() && !node.domains.iter().any(Domain::is_user);
+            node.opened = node.drbd.primary && !node.drbd.ours && free;
+            true
+        }
+        Command::Close => {
+            world.nodes[n].opened = false;
+            true
+        }
     };
-    world.nodes[n].drbd != before
+    (world.nodes[n].drbd, world.nodes[n].opened) != before
 }

@@ -68,6 +68,9 @@ pub struct Node {
     pub processes: Vec<Process>,
     /// The run of our program for whose answer DRBD waits.
     pub handler: Option<Handler>,
+    /// Whether a program of this domain has the device open and writes to it: a backup, qemu, a loop
+    /// device.
+    pub opened: bool,
 }
 
 /// A record of a window that this node has opened.
@@ -75,8 +78,8 @@ pub struct Node {
 pub struct Window {
     /// The domain that it is for.
     pub domid: u8,
-    /// Its `vm`, as of [`Domain::vm`].
-    pub vm: u8,
+    /// Its uuid, as of [`Domain::uuid`].
+    pub uuid: u8,
     /// Whether it was opened long ago: longer than DRBD needs to connect again.
     pub old: bool,
 }
@@ -95,9 +98,22 @@ pub struct Domain {
     pub domid: u8,
     /// Which guest it is: that moves from one domain to another.
     pub vm: u8,
+    /// The `uuid` in its configuration: another guest may have the same.
+    pub uuid: u8,
+    pub origin: Origin,
     pub phase: Phase,
     pub device: Device,
     pub name: Name,
+}
+
+/// Which disk the guest had where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// This one; or it comes from nowhere, because it was created.
+    ThisDisk,
+    /// Another: xl moves it in with the configuration of another guest, or out of another pair of
+    /// hosts, whose resource has the same name. Its source is outside of the model, and waits.
+    AnotherDisk,
 }
 
 /// What xl calls a domain.
@@ -213,12 +229,13 @@ impl Node {
             domains: Vec::new(),
             processes: Vec::new(),
             handler: None,
+            opened: false,
         }
     }
 
-    /// Whether blkback has the device open for anybody: DRBD's open count.
+    /// Whether anybody has the device open, blkback or a program of this domain: DRBD's open count.
     pub fn is_open(&self) -> bool {
-        self.domains.iter().any(|domain| domain.device == Device::Open)
+        self.opened || self.domains.iter().any(|domain| domain.device == Device::Open)
     }
 
     /// Whether a guest writes here: while DRBD has frozen the I/O none does.
