@@ -1,8 +1,9 @@
-//! DRBD's fence-peer handler: our program asks the peer over the management network, has its disk
-//! outdated there, asks again (act/fence.rs), and DRBD takes the answer (drbd_nl.c,
-//! conn_try_outdate_peer).
+//! DRBD's fence-peer handler: our program asks the peer over the management network, outdates its disk
+//! there where the answer allows it, and asks again (act/fence.rs). DRBD takes the exit code
+//! (drbd_nl.c, conn_try_outdate_peer).
 //!
-//! To ask once more would be the same as to ask later, so it asks twice.
+//! The program asks again where the peer is silent or still connected. Here it exits with 1 then: a
+//! process can stand still for any time, so an answer that comes later is explored as well.
 
 use crate::drbd::{self, Disk};
 use crate::machine::Machine;
@@ -38,14 +39,18 @@ pub enum Stage {
     Exits(i32),
 }
 
-/// What the program makes of one answer of the peer.
+/// What the program makes of one look at the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judged {
     /// A fact: DRBD's code.
     Fact(i32),
-    /// None; the peer's disk may be outdated.
+    /// The peer's disk may be outdated.
     MayOutdate,
+    InDoubt,
 }
+
+/// The exit code without a fact.
+const IN_DOUBT: i32 = 1;
 
 /// DRBD of node `n` calls its handler, unless that runs.
 pub fn ask(world: &mut World, n: usize, cause: Cause) {
@@ -59,6 +64,7 @@ pub fn advance(machine: &Machine, world: &mut World, n: usize) {
         Stage::Asks => match look(machine, world, n) {
             Judged::Fact(code) => Stage::Exits(code),
             Judged::MayOutdate => Stage::Outdates,
+            Judged::InDoubt => Stage::Exits(IN_DOUBT),
         },
         Stage::Outdates => {
             if reaches_peer(world, n) {
@@ -68,7 +74,7 @@ pub fn advance(machine: &Machine, world: &mut World, n: usize) {
         }
         Stage::AsksAgain => match look(machine, world, n) {
             Judged::Fact(code) => Stage::Exits(code),
-            Judged::MayOutdate => Stage::Exits(1),
+            Judged::MayOutdate | Judged::InDoubt => Stage::Exits(IN_DOUBT),
         },
         Stage::Exits(code) => return end(world, n, code),
     };

@@ -13,9 +13,12 @@ use crate::shown::{self, Shown, of_machine, set_fencing, show};
 use crate::world::{Call, ClaimId, Device, Domain, Name, Node, Phase, PlanId, Window};
 use block_drbd::config::Settings;
 use block_drbd::event::VbdPath;
-use block_drbd::facts::{self, Backend, Claim, Facts, Known, Lone, LoneVolume, PhysicalDevice, User};
+use block_drbd::facts::{
+    self, Backend, Claim, Facts, Known, Lone, LoneVolume, OwnVolume, PhysicalDevice, User,
+};
 use block_drbd::gather::{self, drbd::Purpose};
-use block_drbd::handlers::fence_peer::{self, of_peer};
+use block_drbd::handlers::fence_peer::Judged::{Established, InDoubt, PeerHasMore};
+use block_drbd::handlers::fence_peer::{Look, of_peer};
 use block_drbd::handlers::{Plan, add, release, remove, window};
 use block_drbd::host::{Deadline, Host, xenstore};
 use block_drbd::rules;
@@ -28,6 +31,8 @@ use std::time::Duration;
 const RESOURCE: &str = "drbdvm";
 const RECORDED: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/drbd8.4-02-connected-secondary-secondary-uptodate");
+/// The number of its only volume.
+const VOLUME: u32 = 0;
 const DEVID: u32 = 51712;
 
 /// Everything that a call can find out, and nothing else.
@@ -154,6 +159,7 @@ impl Machine {
 
     /// What the fence-peer handler makes of the peer's answer: none where it cannot be asked.
     pub fn judge_peer(&self, peer: Option<Shown>) -> Judged {
+        let peer = peer.map(|shown| self.mutant.map_or(shown, |mutant| mutant.change_peer(shown)));
         if let Some(judged) = self.memory().judged.get(&peer) {
             return *judged;
         }
@@ -162,9 +168,15 @@ impl Machine {
             show(&mut resource, &shown);
             Some(resource)
         });
-        let judged = match of_peer("b", &said.ok_or("no route to host".into())) {
-            fence_peer::Judged::Established(code, _) => Judged::Fact(code),
-            fence_peer::Judged::InDoubt(_) => Judged::MayOutdate,
+        // That they cannot be read allows the most: the peer's alone decide then.
+        let generations = Known::Unknown("debugfs is not mounted".into());
+        let own = OwnVolume { number: VOLUME, generations };
+        let judged = match of_peer("b", &said.ok_or("no route to host".into()), &[own]) {
+            Look::Final(Established(code, _)) => Judged::Fact(code),
+            Look::MayBeOutdated(_) => Judged::MayOutdate,
+            Look::Final(InDoubt(_) | PeerHasMore(_)) | Look::NoAnswer(_) | Look::StillConnected(_) => {
+                Judged::InDoubt
+            }
         };
         self.memory().judged.insert(peer, judged);
         judged

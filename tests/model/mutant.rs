@@ -2,6 +2,7 @@
 //!
 //! Each changes what the model's executor is told; the product knows nothing of it.
 
+use crate::shown::Shown;
 use crate::world::Call;
 use block_drbd::handlers::{Plan, Step};
 
@@ -43,6 +44,8 @@ pub enum Mutant {
     ForgetsHalf,
     /// Half a guest that goes is taken for one that has written without the peer.
     HalfEndsHere,
+    /// fence-peer does not look whether the peer has written alone.
+    IgnoresBitmap,
 }
 
 /// Every safeguard that the model covers, with the smallest exploration in which its absence shows.
@@ -71,6 +74,8 @@ pub const ALL: &[(Mutant, &str)] = &[
     (Mutant::NeverClosesAlone, "a migration, a fault"),
     (Mutant::ForgetsHalf, "a migration, a fault"),
     (Mutant::HalfEndsHere, "a migration, started again"),
+    (Mutant::IgnoresBitmap, "fencing resource-only"),
+    (Mutant::IgnoresBitmap, "fencing resource-and-stonith, by hand"),
 ];
 
 impl Mutant {
@@ -80,6 +85,14 @@ impl Mutant {
             Mutant::RemoveIgnoresUsers => matches!(call, Call::Remove(_)),
             Mutant::ReleaseIgnoresUsers => call == Call::Release,
             _ => false,
+        }
+    }
+
+    /// What the fence-peer handler is told of the peer, in place of what the peer says.
+    pub fn change_peer(self, peer: Shown) -> Shown {
+        match self {
+            Mutant::IgnoresBitmap => Shown { bitmap: 0, ..peer },
+            _ => peer,
         }
     }
 

@@ -10,15 +10,15 @@ use block_drbd::facts::{
 /// What DRBD tells of the resource on one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shown {
-    primary: bool,
-    disk: Disk,
-    link: Link,
-    peer_primary: bool,
-    peer_disk: Disk,
-    two_primaries: bool,
-    generation: u8,
-    bitmap: u8,
-    frozen: bool,
+    pub primary: bool,
+    pub disk: Disk,
+    pub link: Link,
+    pub peer_primary: bool,
+    pub peer_disk: Disk,
+    pub two_primaries: bool,
+    pub generation: u8,
+    pub bitmap: u8,
+    pub frozen: bool,
 }
 
 impl Shown {
@@ -112,12 +112,13 @@ fn disk(disk: Disk) -> DiskState {
     }
 }
 
-/// The lowest bit of a generation tells whether the node is Primary with it.
+/// The lowest bit of a generation tells whether the node is Primary with it; 4 is that of a disk
+/// without data (drbd_int.h, UUID_JUST_CREATED).
 pub fn uuid(generation: u8) -> u64 {
-    u64::from(generation) << 1
+    u64::from(generation) << 8
 }
 
 /// The generation in a record.
 pub fn generation(lone: &Lone) -> u8 {
-    (lone.volumes[0].current_uuid >> 1) as u8
+    (lone.volumes[0].current_uuid >> 8) as u8
 }
