@@ -126,9 +126,7 @@ impl Machine {
         }
         let facts = self.facts(view);
         let mut verdict = rules::evaluate(&facts, &self.settings);
-        if let Some(Mutant::WithoutRule(rule)) = self.mutant {
-            verdict.findings.retain(|finding| finding.rule != rule);
-        }
+        verdict.findings.retain(|finding| !self.is_deaf_to(finding.rule, view));
         let plan = match view.call {
             Call::Add(domid) => add::plan(&path(domid), &facts, &verdict, &self.settings),
             Call::Remove(domid) => remove::plan(&path(domid), &facts),
@@ -182,6 +180,18 @@ impl Machine {
         judged
     }
 
+    /// Whether the mutant takes no notice of what the rule says.
+    fn is_deaf_to(&self, rule: &str, view: &View) -> bool {
+        let uuid = view.backend.as_ref().map(|own| own.uuid);
+        match self.mutant {
+            Some(Mutant::WithoutRule(taken)) => rule == taken,
+            Some(Mutant::TrustsUuid) => {
+                rule == "other-guest" && view.users.iter().all(|other| Some(other.uuid) == uuid)
+            }
+            _ => false,
+        }
+    }
+
     pub fn plan(&self, id: PlanId) -> Arc<Plan> {
         Arc::clone(&self.memory().plans[usize::from(id.0)])
     }
@@ -220,6 +230,7 @@ impl Machine {
             physical_device: (own.device != Device::Nothing).then_some(device),
             guest: Some(format!("guest{}{suffix}", own.vm)),
             vm: Some(format!("/vm/{}", own.uuid)),
+            target: None,
         }
     }
 
@@ -240,8 +251,7 @@ impl Machine {
         facts.window = Known::Is(view.window.map(|window| recorded_window(window, self.facts.now)));
         let blind = self.mutant.is_some_and(|mutant| mutant.is_blind(view.call));
         let seen = view.users.iter().filter(|_| !blind);
-        let uuid = view.backend.as_ref().map(|own| own.uuid);
-        facts.users = Known::Is(seen.map(|other| user(other, minor, uuid)).collect());
+        facts.users = Known::Is(seen.map(|other| user(other, minor)).collect());
         facts.lone = Known::Is(view.lone.map(|generation| Lone {
             version: 1,
             resource: RESOURCE.into(),
@@ -271,18 +281,17 @@ fn recorded_window(window: Window, opened: u64) -> facts::Window {
     }
 }
 
-fn user(domain: &Domain, minor: u32, own_uuid: Option<u8>) -> User {
+fn user(domain: &Domain, minor: u32) -> User {
     let dying = domain.phase == Phase::Dying;
     User {
         domid: domain.domid.into(),
         devid: DEVID,
         minor,
         guest: Some(format!("guest{}{}", domain.vm, suffix(domain.name))),
-        vm: Some(format!("/vm/{}", domain.vm)),
+        vm: Some(format!("/vm/{}", domain.uuid)),
         target: None,
         live: !dying,
         leaving: dying,
-        same_guest: own_uuid == Some(domain.uuid),
     }
 }
 

@@ -46,6 +46,8 @@ pub enum Mutant {
     HalfEndsHere,
     /// fence-peer does not look whether the peer has written alone.
     IgnoresBitmap,
+    /// Another guest with the same uuid is taken for the same guest.
+    TrustsUuid,
 }
 
 /// Every safeguard that the model covers, with the smallest exploration in which its absence shows.
@@ -74,6 +76,8 @@ pub const ALL: &[(Mutant, &str)] = &[
     (Mutant::NeverClosesAlone, "a migration, a fault"),
     (Mutant::ForgetsHalf, "a migration, a fault"),
     (Mutant::HalfEndsHere, "a migration, started again"),
+    (Mutant::TrustsUuid, "a copied configuration"),
+    (Mutant::WithoutRule("incoming"), "a wrong disk"),
     (Mutant::IgnoresBitmap, "fencing resource-only"),
     (Mutant::IgnoresBitmap, "fencing resource-and-stonith, by hand"),
 ];

@@ -93,6 +93,7 @@ pub fn show(resource: &mut Resource, shown: &Shown) {
         *protocol = Known::Unknown("it is not connected".into());
         *two_primaries = Known::Unknown("it is not connected".into());
     }
+    peer_volumes[0].role = peer_role.clone();
     peer_volumes[0].disk = disk(shown.peer_disk);
     peer_volumes[0].replication = match (shown.link, shown.disk, shown.peer_disk) {
         (Link::Connected, Disk::Inconsistent, _) => ReplicationState::SyncTarget,
