@@ -46,8 +46,12 @@ pub enum Mutant {
     HalfEndsHere,
     /// fence-peer does not look whether the peer has written alone.
     IgnoresBitmap,
+    /// A peer that does not answer is called down.
+    SilenceIsDown,
     /// Another guest with the same uuid is taken for the same guest.
     TrustsUuid,
+    /// A role that somebody else gave is taken over.
+    TakesRoleOver,
 }
 
 /// Every safeguard that the model covers, with the smallest exploration in which its absence shows.
@@ -77,9 +81,11 @@ pub const ALL: &[(Mutant, &str)] = &[
     (Mutant::ForgetsHalf, "a migration, a fault"),
     (Mutant::HalfEndsHere, "a migration, started again"),
     (Mutant::TrustsUuid, "a copied configuration"),
+    (Mutant::TakesRoleOver, "open in dom0"),
     (Mutant::WithoutRule("incoming"), "a wrong disk"),
     (Mutant::IgnoresBitmap, "fencing resource-only"),
     (Mutant::IgnoresBitmap, "fencing resource-and-stonith, by hand"),
+    (Mutant::SilenceIsDown, "fencing resource-only"),
 ];
 
 impl Mutant {
@@ -107,6 +113,9 @@ impl Mutant {
         let promote = of(|step| matches!(step, Step::Promote { .. }));
         if let (Mutant::RecordsAfterPromoting, Some(record), Some(promote)) = (self, record, promote) {
             plan.steps.swap(record, promote);
+        }
+        if self == Mutant::TakesRoleOver {
+            plan.steps.retain(|step| !matches!(step, Step::HandBack { .. }));
         }
         if self == Mutant::SourceLeavesWindow && matches!(call, Call::Remove(_)) {
             plan.steps.retain(|step| !matches!(step, Step::CloseWindow { .. }));
