@@ -92,6 +92,17 @@ fn how_to_see_that_promotion_is_risky() {
         assert_eq!(lost(C::StandAlone, D::DUnknown), "standalone", "nobody makes a connection");
         assert_eq!(lost(C::Other("Pondering".into()), D::DUnknown), "");
         assert_eq!(lost(C::Connecting, D::Outdated), "", "the peer is no danger");
+        // a role that is not given anew: DRBD does not ask the handler
+        let primary = |peer_disk: D, claimed: bool| after(|f| {
+            connecting(f);
+            fencing(policy.clone())(f);
+            resource(f).connections[0].peer_volumes[0].disk = peer_disk.clone();
+            resource(f).volumes[0].role = Role::Primary;
+            f.claim = Known::Is(claimed.then(|| Claim { promoted: vec![3], ..Claim::new("r0") }));
+        });
+        assert_eq!(primary(D::DUnknown, true), "peer-unfenced~~", "promoted for a guest that is gone");
+        assert_eq!(primary(D::Outdated, true), "", "the handler has established that");
+        assert_eq!(primary(D::DUnknown, false), "info:peer-unfenced~~ info:held", "by hand: it is made Secondary first");
     }
 
     // own disk Consistent: only through fencing success
