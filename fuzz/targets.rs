@@ -149,6 +149,7 @@ pub fn domain_config(data: &[u8]) {
         run_hotplug_scripts: Known::Is(None),
         volumes: Known::Is(vec![volume].into()),
         others: Vec::new(),
+        same_uuid: Vec::new(),
     };
     let findings = rules::evaluate_guest(&guest, &Settings::default()).findings;
     let answer = Answer::of(&findings);

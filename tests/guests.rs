@@ -106,6 +106,29 @@ fn two_guests_do_not_share_a_resource() {
     assert!(machine.drbd.log().is_empty() && !machine.drbd.with(|model| model.resources[0].two_primaries));
 }
 
+/// The guest that moves in has one disk, and a guest that stays at the source has the other volume.
+#[test]
+fn a_window_that_would_not_close_is_not_opened() {
+    let machine = Machine::new();
+    let first = machine.drbd.with(|model| model.resources[0].volumes[0].clone());
+    let second = drbd_kernel::Volume { number: 1, minor: 999, peer_role: 1, ..first };
+    machine.drbd.with(|model| model.resources[0].volumes.push(second));
+    machine.volume(|volume| volume.peer_role = 1);
+    machine.guest(5, 51712, "r0/0");
+    domain(&machine, 5, "name", "vm5--incoming");
+    receiving(&machine);
+    refused(
+        &machine,
+        5,
+        51712,
+        "has volume 1 of r0 Primary, too, and the guest that moves in has no disk on it",
+    );
+    assert!(machine.drbd.log().is_empty() && !machine.drbd.with(|model| model.resources[0].two_primaries));
+    machine.guest(5, 51728, "r0/1");
+    domain(&machine, 5, "name", "vm5--incoming");
+    assert_eq!(add(&machine, 5, 51712), (0, String::new()), "both volumes move");
+}
+
 /// r0 is Primary here, and nothing is recorded of it.
 fn by_hand(open: bool) -> Machine {
     let machine = Machine::new();

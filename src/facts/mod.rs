@@ -104,6 +104,9 @@ pub struct Facts {
     /// Whether the toolstack that called receives a live migration: its own arguments say so, while
     /// the name `…--incoming` alone could be anybody's. Asked for an add only.
     pub receiving: Known<bool>,
+    /// What each disk of the guest names that moves in. The toolstack has written all of them before it calls
+    /// for the first (libxl_create.c, libxl__add_disks). Asked for the add of such a guest only.
+    pub own_targets: Known<Vec<Target>>,
     /// Which guests have the resource on the node that a guest moves in from, as that node says. Asked
     /// for the add of such a guest only.
     pub at_source: Known<Vec<VolumeUser>>,

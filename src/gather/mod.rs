@@ -74,6 +74,9 @@ pub fn facts(host: &Host, event: &Hotplug, target: &Result<Target, String>, sett
         // It tries one itself: no earlier one counts.
         facts.last_flush = Known::Is(None);
         facts.receiving = Known::from(toolstack::receives_migration(host));
+        if facts.source().is_some() {
+            facts.own_targets = Known::from(vbd::targets(host, event.vbd.domid));
+        }
     }
     facts
 }
@@ -159,6 +162,7 @@ fn facts_around(
         window,
         quarantine,
         receiving: not_asked(),
+        own_targets: not_asked(),
         at_source: not_asked(),
         devices: Devices::new(),
         peers: not_asked(),

@@ -7,6 +7,7 @@ use crate::event::VbdPath;
 use crate::facts::{Backend, Known, PhysicalDevice, Resource, User, Vbd, VolumeUser, names_are_dom0s};
 use crate::host::Host;
 use crate::host::xenstore::Xenstore;
+use crate::target::Target;
 use anyhow::{Result, anyhow, bail};
 
 /// Where this domain's backend devices are.
@@ -86,6 +87,16 @@ pub fn users_of(host: &Host, minors: &[u32], major: u32, devices: &[Vbd]) -> Res
         users.extend(user(host.xenstore()?, vbd)?);
     }
     Ok(users)
+}
+
+/// What each disk of a guest names, where it names a resource.
+pub fn targets(host: &Host, domid: u32) -> Result<Vec<Target>> {
+    let directory = format!("{BACKENDS}/{domid}");
+    let xenstore = host.xenstore()?;
+    let devices = super::sharing::numbers(xenstore.directory(&directory)?);
+    let paths: Vec<String> = devices.iter().map(|devid| format!("{directory}/{devid}/params")).collect();
+    let params = xenstore.read_many(&paths)?;
+    Ok(params.into_iter().flatten().filter_map(|params| Target::parse(&params).ok()).collect())
 }
 
 /// Notes at each resource which guests of this host have its volumes.

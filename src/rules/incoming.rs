@@ -4,6 +4,7 @@
 use super::resource_shared;
 use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, refuse_for_now, unknown};
 use crate::facts::{Connection, DiskState, Facts, Known, Protocol, Resource, Role, Volume};
+use crate::target::Target;
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -56,7 +57,11 @@ fn from_peer(facts: &Facts, resource: &Resource, volume: &Volume, peer: &Connect
             format!("see what that is with: block-drbd status; then run: block-drbd release {name}"),
         ),
         (Some(vm), _) => {
-            let against = [another_guest(facts, vm, volume, peer), stays_open(facts, name)];
+            let against = [
+                another_guest(facts, vm, volume, peer),
+                stays_open(facts, name),
+                stays_primary(facts, name, peer),
+            ];
             let against = against.into_iter().find(|judgement| *judgement != Judgement::Pass);
             against.unwrap_or_else(|| obstacle(resource, peer))
         }
@@ -74,6 +79,35 @@ fn stays_open(facts: &Facts, resource: &str) -> Judgement {
                 user.called()
             ),
             format!("shut it down with: xl shutdown {}, then migrate again", user.domid),
+        ),
+    }
+}
+
+/// The same at the source: it has a volume Primary on which the guest that moves in has no disk.
+fn stays_primary(facts: &Facts, resource: &str, peer: &Connection) -> Judgement {
+    let own = match &facts.own_targets {
+        Known::Is(targets) => targets,
+        Known::Unknown(why) => {
+            let remedy = "see that xenstored runs, then migrate again".into();
+            return unknown("which disks the guest has that moves in", why, remedy);
+        }
+    };
+    let has = |number: u32| {
+        let names = |target: &Target| target.volume.is_none_or(|volume| volume == number);
+        own.iter().any(|target| target.resource == resource && names(target))
+    };
+    let other = peer.peer_volumes.iter().find(|volume| volume.role == Role::Primary && !has(volume.number));
+    match other {
+        None => Judgement::Pass,
+        Some(volume) => refuse(
+            format!(
+                "{} has volume {} of {resource} Primary, too, and the guest that moves in has no disk on it: both nodes would stay Primary",
+                peer.peer, volume.number
+            ),
+            format!(
+                "shut down on {} the guest that has it, see there: block-drbd status; then migrate again",
+                peer.peer
+            ),
         ),
     }
 }

@@ -348,6 +348,12 @@ fn decision_tables() {
         (peers[0].role, peers[1].role) = (first.clone(), second.clone());
     };
     assert_eq!(after(volumes(Role::Primary, Role::Primary)), "");
+    let disks = |disks: Known<Vec<Target>>| after(|f| { volumes(Role::Primary, Role::Primary)(f); f.own_targets = disks.clone() });
+    let disk_on = |volume| Target { resource: "r0".into(), volume: Some(volume) };
+    assert_eq!(disks(Known::Is(vec![disk_on(0), disk_on(1)])), "");
+    assert_eq!(disks(Known::Is(vec![disk_on(0)])), "incoming", "another guest has the second volume there");
+    assert_eq!(disks(Known::Is(vec![disk_on(0), Target { resource: "r1".into(), volume: Some(1) }])), "incoming");
+    assert_eq!(disks(no()), "incoming?");
     assert_eq!(after(volumes(Role::Primary, Role::Secondary)), "");
     assert_eq!(after(volumes(Role::Secondary, Role::Primary)), "incoming", "another volume is in use there");
 
