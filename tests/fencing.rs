@@ -200,7 +200,7 @@ fn a_program_that_never_stops_printing_is_one_sentence() {
             ("echo here; exec sleep 600", "it does not end: the time allowed for it is over"),
         ] {
             node.program("opt/fence", script);
-            node.settings(&format!("[fencing]\nbudget-seconds = 2\nmethods = [{PROGRAM}]\n"));
+            node.settings(&format!("[fencing]\nbudget-seconds = 4\nmethods = [{PROGRAM}]\n"));
             let said = node.handler("fence-peer");
             assert!(said.code == 1 && said.err.contains(words), "{script}: {said:?}");
             assert_eq!(said.err.lines().count(), 1, "{script}: {said:?}");
