@@ -62,9 +62,7 @@ impl Bounds {
                 Action::CreateCopy(_) => world.left.creates < self.left.creates,
                 action => is_general(action),
             },
-            Scope::WrongDisk => {
-                matches!(action, Action::MovesIn(_)) || is_general(action) && !is_migration(action)
-            }
+            Scope::WrongDisk => moves_in_wrongly(action),
             Scope::OpenInDom0 => is_general(action),
             Scope::StartedAgain => self.starts_again(world, action),
             Scope::Fencing => loses_its_peer(world, action),
@@ -90,8 +88,13 @@ fn is_general(action: Action) -> bool {
     !matches!(action, Action::Cut(Network::Management) | Action::CreateCopy(_) | Action::MovesIn(_))
 }
 
-fn is_migration(action: Action) -> bool {
-    matches!(action, Action::Migrate(..) | Action::MigrateHere(..))
+/// No guest moves out, and no process is killed.
+fn moves_in_wrongly(action: Action) -> bool {
+    match action {
+        Action::MovesIn(_) | Action::Cut(_) => true,
+        Action::Migrate(..) | Action::MigrateHere(..) | Action::Killed(..) | Action::FlushFails(..) => false,
+        action => is_general(action),
+    }
 }
 
 fn loses_its_peer(world: &World, action: Action) -> bool {
@@ -142,10 +145,20 @@ pub const ALL: &[Bounds] = &[
     Bounds { timer: false, ..bounds("a migration, two guests, no timer", [2, 1, 0, 0]) },
     Bounds { scope: Scope::StartedAgain, ..bounds("a migration, started again", [2, 1, 1, 0]) },
     scope("a copied configuration", Scope::SameUuid, [2, 1, 0, 0]),
-    scope("a wrong disk", Scope::WrongDisk, [1, 1, 0, 0]),
+    scope("a wrong disk", Scope::WrongDisk, [1, 1, 1, 0]),
     scope("open in dom0", Scope::OpenInDom0, [1, 0, 0, 2]),
     fencing("fencing resource-only", Fencing::ResourceOnly, [2, 0, 2, 0]),
     fencing("fencing resource-only, by hand", Fencing::ResourceOnly, [2, 0, 1, 1]),
     fencing("fencing resource-and-stonith", Fencing::ResourceAndStonith, [2, 0, 2, 0]),
     fencing("fencing resource-and-stonith, by hand", Fencing::ResourceAndStonith, [2, 0, 1, 1]),
+    Bounds {
+        fencing: Fencing::ResourceOnly,
+        scope: Scope::StartedAgain,
+        ..bounds("a migration, resource-only", [2, 1, 1, 0])
+    },
+    Bounds {
+        fencing: Fencing::ResourceAndStonith,
+        scope: Scope::StartedAgain,
+        ..bounds("a migration, resource-and-stonith", [2, 1, 1, 0])
+    },
 ];

@@ -188,7 +188,9 @@ impl Explored {
         }
         for (network, carries) in [(Network::Drbd, world.cable), (Network::Management, world.management)] {
             match carries {
-                true if world.left.faults > 0 && self.bounds.timer => actions.push(Action::Cut(network)),
+                true if world.left.faults > 0 && (self.bounds.timer || network == Network::Management) => {
+                    actions.push(Action::Cut(network));
+                }
                 true => {}
                 false => actions.push(Action::Mended(network)),
             }

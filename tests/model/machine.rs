@@ -14,7 +14,8 @@ use crate::world::{Call, ClaimId, Device, Domain, Name, Node, Phase, PlanId, Win
 use block_drbd::config::Settings;
 use block_drbd::event::VbdPath;
 use block_drbd::facts::{
-    self, Backend, Claim, Facts, Known, Lone, LoneVolume, OwnVolume, PhysicalDevice, User,
+    self, Backend, Claim, Facts, INCOMING, Known, Lone, LoneVolume, MIGRATED_AWAY, OwnVolume, PhysicalDevice,
+    User, VolumeUser,
 };
 use block_drbd::gather::{self, drbd::Purpose};
 use block_drbd::handlers::fence_peer::Judged::{Established, InDoubt, PeerHasMore};
@@ -33,6 +34,8 @@ const RECORDED: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/drbd8.4-02-connected-secondary-secondary-uptodate");
 /// The number of its only volume.
 const VOLUME: u32 = 0;
+/// What an administrator sets who can let the nodes ask each other.
+const SETTINGS: &str = "[rules]\nincoming-unproven = \"refuse\"\n";
 const DEVID: u32 = 51712;
 
 /// Everything that a call can find out, and nothing else.
@@ -47,7 +50,13 @@ pub struct View {
     lone: Option<u8>,
     /// The other domains with the device.
     users: Vec<Domain>,
+    /// What the node says that the guest moves in from, once it was asked.
+    at_source: Option<ToldId>,
 }
+
+/// What a node has told of the guests that have the resource, by its place in the model's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ToldId(u16);
 
 /// What the program makes of a view.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +90,7 @@ struct Memory {
     judged: HashMap<Option<Shown>, Judged>,
     plans: Vec<Arc<Plan>>,
     claims: Vec<Claim>,
+    told: Vec<Known<Vec<VolumeUser>>>,
 }
 
 impl View {
@@ -99,7 +109,13 @@ impl View {
             window: node.window,
             lone: node.lone,
             users: others.cloned().collect(),
+            at_source: None,
         }
+    }
+
+    /// The same with the answer of the node that the guest moves in from.
+    pub fn with_source(self, at_source: ToldId) -> View {
+        View { at_source: Some(at_source), ..self }
     }
 }
 
@@ -113,7 +129,7 @@ impl Machine {
         let resource = gather::resources(&host, Some(RESOURCE), Purpose::Look);
         let resource = Known::from(resource.map(|resources| resources.into_iter().next()));
         let target = Target::parse(RESOURCE.as_bytes()).unwrap();
-        let settings = Settings::default();
+        let settings = Settings::parse("/etc/xen/block-drbd.toml", SETTINGS).unwrap();
         let mut facts = gather::dry_run(&host, target, resource, &settings);
         set_fencing(of_machine(&mut facts), fencing);
         Machine { facts, settings, mutant, memory: Mutex::default() }
@@ -188,6 +204,7 @@ impl Machine {
         let uuid = view.backend.as_ref().map(|own| own.uuid);
         match self.mutant {
             Some(Mutant::WithoutRule(taken)) => rule == taken,
+            Some(Mutant::TrustsSource) => rule == "incoming" && view.drbd.peer_primary,
             Some(Mutant::TrustsUuid) => {
                 rule == "other-guest" && view.users.iter().all(|other| Some(other.uuid) == uuid)
             }
@@ -216,23 +233,46 @@ impl Machine {
         Some(ClaimId(number as u16))
     }
 
+    /// Who has the resource on a node, as it tells; none where it cannot be asked.
+    pub fn users_of(&self, peer: Option<&Node>) -> ToldId {
+        let told = |domain: &Domain| VolumeUser {
+            volume: VOLUME,
+            domid: domain.domid.into(),
+            guest: Some(guest(domain.vm, domain.name)),
+            vm: Some(vm(domain.uuid)),
+        };
+        let users =
+            |node: &Node| node.domains.iter().filter(|domain| domain.is_live_user()).map(told).collect();
+        self.told(&peer.map_or(Known::Unknown("no route to host".into()), |node| Known::Is(users(node))))
+    }
+
+    /// The place of what a node has told.
+    pub fn told(&self, users: &Known<Vec<VolumeUser>>) -> ToldId {
+        let told = &mut self.memory().told;
+        let number = told.iter().position(|other| other == users).unwrap_or(told.len());
+        if number == told.len() {
+            told.push(users.clone());
+        }
+        ToldId(number as u16)
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap()
     }
 
     fn backend(&self, own: &Domain, device: PhysicalDevice) -> Backend {
-        let suffix = match own.name {
-            Name::Plain if self.mutant == Some(Mutant::OpensForAnybody) => "--incoming",
-            _ if self.mutant == Some(Mutant::HalfEndsHere) && own.phase == Phase::Dying => "",
-            name => suffix(name),
+        let name = match own.name {
+            Name::Plain if self.mutant == Some(Mutant::OpensForAnybody) => Name::Incoming,
+            _ if self.mutant == Some(Mutant::HalfEndsHere) && own.phase == Phase::Dying => Name::Plain,
+            name => name,
         };
         Backend {
             domid: own.domid.into(),
             params: RESOURCE.into(),
             state: if own.phase == Phase::Dying { "6".into() } else { "2".into() },
             physical_device: (own.device != Device::Nothing).then_some(device),
-            guest: Some(format!("guest{}{suffix}", own.vm)),
-            vm: Some(format!("/vm/{}", own.uuid)),
+            guest: Some(guest(own.vm, name)),
+            vm: Some(vm(own.uuid)),
             target: None,
         }
     }
@@ -250,6 +290,9 @@ impl Machine {
         };
         let incoming = view.backend.as_ref().is_some_and(|own| own.name == Name::Incoming);
         facts.receiving = Known::Is(incoming || self.mutant == Some(Mutant::OpensForAnybody));
+        if let Some(ToldId(number)) = view.at_source {
+            facts.at_source = self.memory().told[usize::from(number)].clone();
+        }
         facts.now += if view.window.is_some_and(|window| window.old) { 3600 } else { 0 };
         facts.window = Known::Is(view.window.map(|window| recorded_window(window, self.facts.now)));
         let blind = self.mutant.is_some_and(|mutant| mutant.is_blind(view.call));
@@ -265,20 +308,26 @@ impl Machine {
     }
 }
 
-/// What xl adds to the guest's name.
-fn suffix(name: Name) -> &'static str {
-    match name {
+/// The guest's name, with what xl adds to it.
+fn guest(vm: u8, name: Name) -> String {
+    let suffix = match name {
         Name::Plain => "",
-        Name::Incoming => "--incoming",
-        Name::MigratedAway => "--migratedaway",
-    }
+        Name::Incoming => INCOMING,
+        Name::MigratedAway => MIGRATED_AWAY,
+    };
+    format!("guest{vm}{suffix}")
+}
+
+/// Its `vm` node.
+fn vm(uuid: u8) -> String {
+    format!("/vm/{uuid}")
 }
 
 fn recorded_window(window: Window, opened: u64) -> facts::Window {
     facts::Window {
         version: 1,
         resource: RESOURCE.into(),
-        vm: format!("/vm/{}", window.uuid),
+        vm: vm(window.uuid),
         domid: window.domid.into(),
         opened,
     }
@@ -290,8 +339,8 @@ fn user(domain: &Domain, minor: u32) -> User {
         domid: domain.domid.into(),
         devid: DEVID,
         minor,
-        guest: Some(format!("guest{}{}", domain.vm, suffix(domain.name))),
-        vm: Some(format!("/vm/{}", domain.uuid)),
+        guest: Some(guest(domain.vm, domain.name)),
+        vm: Some(vm(domain.uuid)),
         target: None,
         live: !dying,
         leaving: dying,

@@ -23,6 +23,7 @@ mod shown;
 #[path = "../support/sysfs.rs"]
 mod sysfs;
 mod toolstack;
+mod undo;
 mod words;
 mod world;
 

@@ -50,6 +50,8 @@ pub enum Mutant {
     SilenceIsDown,
     /// Another guest with the same uuid is taken for the same guest.
     TrustsUuid,
+    /// What the node says that a guest moves in from is taken for proof, whatever guest has the disk there.
+    TrustsSource,
     /// A role that somebody else gave is taken over.
     TakesRoleOver,
 }
@@ -83,6 +85,8 @@ pub const ALL: &[(Mutant, &str)] = &[
     (Mutant::TrustsUuid, "a copied configuration"),
     (Mutant::TakesRoleOver, "open in dom0"),
     (Mutant::WithoutRule("incoming"), "a wrong disk"),
+    (Mutant::WithoutRule("incoming-unproven"), "a wrong disk"),
+    (Mutant::TrustsSource, "a wrong disk"),
     (Mutant::IgnoresBitmap, "fencing resource-only"),
     (Mutant::IgnoresBitmap, "fencing resource-and-stonith, by hand"),
     (Mutant::SilenceIsDown, "fencing resource-only"),

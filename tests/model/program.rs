@@ -1,7 +1,6 @@
 //! Our program, one atomic step at a time, as `hotplug`, `admin`, `sweep` and `act` run it.
 //!
-//! The steps are those that the real handlers planned; here stands only what each does to the
-//! world, and in what order a failure is undone (act/mod.rs).
+//! The steps are those that the real handlers planned; here stands only what each does to the world.
 
 use crate::drbd::{self, Link, Promotion, Reply};
 use crate::fence::{self, Cause};
@@ -9,13 +8,13 @@ use crate::machine::{Machine, View};
 use crate::mutant::Mutant;
 use crate::shown::generation;
 use crate::toolstack;
-use crate::world::{Call, Device, Node, Phase, PlanId, Process, Stage, Window, World};
-use block_drbd::facts::Claim;
+use crate::world::{Call, Device, Name, Node, Phase, PlanId, Process, Stage, Window, World};
+use block_drbd::facts::{Claim, Known, VolumeUser};
 use block_drbd::handlers::Step;
 
 /// What a part of a step comes to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Done {
+pub enum Done {
     Yes,
     /// It cannot be done now, and is left to another.
     InPart,
@@ -91,7 +90,7 @@ impl Run<'_> {
             Stage::Lock => self.set(Stage::Judge),
             Stage::Judge => {
                 let call = if self.process.success.is_some() { Call::Sweep } else { self.process.call };
-                let answer = self.machine.ask(&View::new(self.node(), call));
+                let answer = self.machine.ask(&self.view(call));
                 self.go_on(answer.plan, 0, false);
             }
             Stage::Act { plan, step, part, left, pending } => {
@@ -116,11 +115,11 @@ impl Run<'_> {
         }
     }
 
-    fn node(&mut self) -> &mut Node {
+    pub(super) fn node(&mut self) -> &mut Node {
         &mut self.world.nodes[self.n]
     }
 
-    fn set(&mut self, stage: Stage) {
+    pub(super) fn set(&mut self, stage: Stage) {
         let call = self.process.call;
         let process = self.node().processes.iter_mut().find(|process| process.call == call);
         process.unwrap().stage = stage;
@@ -138,7 +137,7 @@ impl Run<'_> {
     }
 
     /// What it was started for has ended. A run of the hotplug script then looks after windows.
-    fn end(&mut self, success: bool) {
+    pub(super) fn end(&mut self, success: bool) {
         let careless = self.machine.mutant == Some(Mutant::LooksAfterNoWindow);
         let sweeps = self.node().window.is_some() && self.process.success.is_none() && !careless;
         self.process.success = self.process.success.or(Some(success));
@@ -182,7 +181,7 @@ impl Run<'_> {
                     Done::Yes
                 }
             }
-            Step::Attach { .. } if part == 0 => self.still_holds(),
+            Step::Attach { at_source, .. } if part == 0 => self.still_holds(at_source),
             Step::Attach { .. } => hand_over(self.node(), call),
             Step::Release { .. } if part == 0 => match self.demote() {
                 Reply::Done => Done::Yes,
@@ -258,7 +257,7 @@ impl Run<'_> {
     }
 
     /// Looks whether the window may be closed, closes it, removes its record.
-    fn close(&mut self, alone: bool, hand_over: bool, part: u8, left: bool) -> Done {
+    pub(super) fn close(&mut self, alone: bool, hand_over: bool, part: u8, left: bool) -> Done {
         match part {
             _ if left => self.left_over(true, hand_over),
             0 => {
@@ -284,79 +283,34 @@ impl Run<'_> {
         }
     }
 
-    /// Judges once more, under Xen's lock.
-    fn still_holds(&mut self) -> Done {
-        let call = self.process.call;
-        let allows = self.machine.ask(&View::new(self.node(), call)).allows && self.node().drbd.primary;
+    /// Everything that a call finds out; a guest that moves in has the node asked that it comes from.
+    fn view(&self, call: Call) -> View {
+        let (node, peer) = (&self.world.nodes[self.n], &self.world.nodes[1 - self.n]);
+        let view = View::new(node, call);
+        let incoming = |domid| node.domain(domid).is_some_and(|own| own.name == Name::Incoming);
+        match call {
+            Call::Add(domid) if incoming(domid) => {
+                let reached = (self.world.management && peer.up).then_some(peer);
+                view.with_source(self.machine.users_of(reached))
+            }
+            _ => view,
+        }
+    }
+
+    /// Judges once more, under Xen's lock, by what the node has said that the guest moves in from.
+    fn still_holds(&mut self, at_source: &Known<Vec<VolumeUser>>) -> Done {
+        let view =
+            View::new(&self.world.nodes[self.n], self.process.call).with_source(self.machine.told(at_source));
+        let allows = self.machine.ask(&view).allows && self.node().drbd.primary;
         if allows || self.machine.mutant == Some(Mutant::AttachesBlindly) { Done::Yes } else { Done::Failed }
     }
 
     /// Our program demotes: as long as the device is open, in vain until its time is over.
-    fn demote(&mut self) -> Reply {
+    pub(super) fn demote(&mut self) -> Reply {
         let needed = self.node().domains.iter().any(|domain| domain.is_live_user());
         let reply = drbd::demote(self.world, self.n);
         self.world.robbed |= needed && reply == Reply::Done;
         reply
-    }
-
-    /// The failed step is undone first: a refused request may have changed something.
-    fn undo_from(&mut self, plan: PlanId, step: u8) {
-        let first = match self.machine.mutant {
-            Some(Mutant::ForgetsBeforeDemoting) => {
-                self.machine.plan(plan).steps.iter().position(is_undone).map(|step| step as u8)
-            }
-            _ => self.next_undo(plan, step + 1),
-        };
-        match first {
-            Some(step) => self.set(Stage::Undo { plan, step, primary: false }),
-            None => self.end(false),
-        }
-    }
-
-    /// Of the steps before `step`, the last that is undone; for one mutant the other way round.
-    fn next_undo(&self, plan: PlanId, step: u8) -> Option<u8> {
-        let steps = &self.machine.plan(plan).steps;
-        let at = usize::from(step);
-        let found = match self.machine.mutant {
-            Some(Mutant::ForgetsBeforeDemoting) => {
-                steps.iter().skip(at + 1).position(is_undone).map(|found| at + 1 + found)
-            }
-            _ => steps[..at].iter().rposition(is_undone),
-        };
-        found.map(|step| step as u8)
-    }
-
-    /// Undoes one step; says whether something is still Primary because of us.
-    fn undo(&mut self, step: &Step, primary: bool) -> bool {
-        let machine = self.machine;
-        match step {
-            Step::Promote { .. } if machine.mutant == Some(Mutant::KeepsRoleOnFailure) => primary,
-            Step::Promote { .. } => primary || self.demote() == Reply::Refused,
-            Step::Record { before, after } => {
-                let mut claim = before.clone().unwrap_or_else(|| Claim::new(&after.resource));
-                if primary && claim.promoted.is_empty() {
-                    claim.promoted.clone_from(&after.promoted);
-                }
-                self.node().claim = machine.record(&claim);
-                let pending = claim.users.is_empty() && !claim.promoted.is_empty();
-                if (pending || primary) && matches!(self.process.call, Call::Add(_)) {
-                    self.node().start(Call::Release);
-                }
-                primary
-            }
-            Step::RecordLone { before, .. } => {
-                self.node().lone = before.as_ref().map(generation);
-                primary
-            }
-            Step::OpenWindow { .. } => {
-                let mut left = false;
-                for part in 0..3 {
-                    left = self.close(false, true, part, left) == Done::InPart;
-                }
-                primary
-            }
-            _ => primary,
-        }
     }
 }
 
@@ -386,11 +340,4 @@ fn hand_over(node: &mut Node, call: Call) -> Done {
         }
         _ => Done::Failed,
     }
-}
-
-fn is_undone(step: &Step) -> bool {
-    matches!(
-        step,
-        Step::Promote { .. } | Step::Record { .. } | Step::RecordLone { .. } | Step::OpenWindow { .. }
-    )
 }
