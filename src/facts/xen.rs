@@ -54,14 +54,17 @@ pub struct Identity<'a> {
 }
 
 impl Identity<'_> {
-    /// Whether the two are halves of one guest that moves within this host. Both have its `vm`
-    /// node, and xl tells them apart by the ends of their names (xl_migrate.c). Equal nodes
-    /// alone may be two guests whose configurations have one `uuid`.
-    pub fn is_half_of(&self, other: &Identity) -> bool {
+    /// Whether the two have the `vm` node and the name of one guest, whichever half of it each is.
+    /// Equal nodes alone may be two guests whose configurations have one `uuid`.
+    pub fn is_same_guest(&self, other: &Identity) -> bool {
         let equal = |one: Option<&str>, other: Option<&str>| one.is_some() && one == other;
-        equal(self.vm, other.vm)
-            && self.name != other.name
-            && equal(self.name.map(whole_name), other.name.map(whole_name))
+        equal(self.vm, other.vm) && equal(self.name.map(whole_name), other.name.map(whole_name))
+    }
+
+    /// Whether the two are halves of one guest that moves within this host: xl tells them apart by
+    /// the ends of their names (xl_migrate.c).
+    pub fn is_half_of(&self, other: &Identity) -> bool {
+        self.name != other.name && self.is_same_guest(other)
     }
 
     /// Whether one of the two is a stub domain, which runs the device model of the other.
@@ -81,6 +84,14 @@ pub struct VolumeUser {
     pub guest: Option<String>,
     /// The guest's `vm` node (`/vm/UUID`), which it keeps when it moves.
     pub vm: Option<String>,
+}
+
+impl VolumeUser {
+    /// Which guest it is, by what its host says.
+    pub fn identity(&self) -> Identity<'_> {
+        let (name, vm) = (self.guest.as_deref(), self.vm.as_deref());
+        Identity { domid: self.domid, name, vm, target: None }
+    }
 }
 
 /// The name of a guest, of whichever half.

@@ -332,6 +332,10 @@ fn decision_tables() {
     let nameless = VolumeUser { vm: None, ..at_source(0, "") };
     assert_eq!(told(Known::Is(vec![at_source(0, "/vm/1")])), "", "the source says so");
     assert_eq!(told(Known::Is(vec![at_source(0, "/vm/2")])), "incoming", "another guest has it there");
+    let called = |name: Option<&str>| told(Known::Is(vec![VolumeUser { guest: name.map(String::from), ..at_source(0, "/vm/1") }]));
+    assert_eq!(called(Some("copy")), "warn:incoming-unproven", "a copied configuration has the uuid, too");
+    assert_eq!(called(Some("vm--migratedaway")), "", "it is about to let the disk go");
+    assert_eq!(called(None), "warn:incoming-unproven");
     assert_eq!(told(Known::Is(vec![at_source(0, "/vm/1"), at_source(1, "/vm/2")])), "incoming", "the other volume stays Primary there");
     assert_eq!(told(Known::Is(vec![at_source(0, "/vm/1"), at_source(1, "/vm/1")])), "");
     assert_eq!(told(Known::Is(vec![at_source(1, "/vm/1")])), "incoming", "it has another disk there");
