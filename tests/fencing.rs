@@ -456,9 +456,52 @@ fn a_peer_that_does_not_name_each_volume_once_leaves_it_in_doubt() {
         node.machine.file("facts", &facts.to_string());
         let said = of(node.command("fence-peer").env("DRBD_VOLUME", "0 1").output().unwrap());
         assert!(said.code == 1 && said.err.contains("b does not have volume 1 up"), "{said:?}");
-        let said = of(node.command("fence-peer").env_remove("DRBD_VOLUME").output().unwrap());
-        assert!(said.code == 1 && said.err.contains("does not say which volumes it asks about"), "{said:?}");
         assert_eq!((node.handler("fence-peer").code, node.text("outdated")), (4, None));
+    });
+}
+
+/// drbdadm for DRBD 8.4 calls fence-peer with the minors of the resource and without DRBD_VOLUME.
+#[test]
+fn drbd_may_name_its_volumes_by_their_minors() {
+    Node::each(|node| {
+        let facts = with(&peer(&node), "Secondary", "Outdated");
+        node.settings(PEER);
+        node.machine.file("facts", &facts.to_string());
+        let minor = node.machine.device.minor;
+        let configured = |volumes: &str| {
+            let text = format!("resource r0 {{ on a {{ address 10.0.0.1:7788; {volumes} }} }}\n");
+            node.machine.file("etc/drbd.conf", &text);
+        };
+        let volume = |number: u32, minor: u32| {
+            format!(
+                "volume {number} {{ device minor {minor}; disk /dev/vg/lv{number}; meta-disk internal; }} "
+            )
+        };
+        let named = |minors: &str| {
+            let mut command = node.command("fence-peer");
+            of(command.env_remove("DRBD_VOLUME").env("DRBD_MINOR", minors).output().unwrap())
+        };
+        let one = minor.to_string();
+        for (volumes, minors, code, words) in [
+            (volume(0, minor), one.clone(), 4, "b says that it is Outdated"),
+            (volume(1, minor), one.clone(), 1, "b does not have volume 1 up"),
+            (volume(0, minor) + &volume(1, minor + 1), one.clone(), 4, "b says that it is Outdated"),
+            (
+                volume(0, minor) + &volume(1, minor + 1),
+                format!("{minor} {}", minor + 1),
+                1,
+                "b does not have volume 1 up",
+            ),
+            (volume(0, minor + 1), one, 1, "which r0 does not have in drbd.conf"),
+            (volume(0, minor), String::new(), 1, "DRBD names none in DRBD_VOLUME or DRBD_MINOR"),
+        ] {
+            configured(&volumes);
+            let said = named(&minors);
+            assert!(said.code == code && said.err.contains(words), "{volumes}: {minors}: {said:?}");
+        }
+        fs::remove_file(node.machine.path("etc/drbd.conf")).unwrap();
+        let said = named(&minor.to_string());
+        assert!(said.code == 1 && said.err.contains("/etc/drbd.conf does not exist"), "{said:?}");
     });
 }
 

@@ -76,8 +76,15 @@ enum Next<'a> {
 }
 
 fn look(host: &Host, peer: &str, how: &AskPeer, subject: &Subject) -> Look {
+    let own = match &subject.facts.volumes {
+        Known::Is(own) => own,
+        Known::Unknown(why) => {
+            let why = format!("{peer} cannot be judged: which volumes DRBD asks about is not known: {why}");
+            return Look::Final(Judged::InDoubt(why));
+        }
+    };
     let said = said(host, peer, how, subject.resource).map_err(|error| format!("{error:#}"));
-    of_peer(peer, &said, &subject.facts.volumes)
+    of_peer(peer, &said, own)
 }
 
 /// What the peer says of the resource; `None` when it has none of that name up.

@@ -149,8 +149,8 @@ pub struct HandlerFacts {
     /// The local disks of the minors that DRBD names, by minor, from /proc/drbd; never empty. Looked at
     /// before a resync only.
     pub disks: Known<BTreeMap<u32, DiskState>>,
-    /// The volumes that DRBD names, with their generations. Looked at for fence-peer only.
-    pub volumes: Vec<OwnVolume>,
+    /// The volumes that DRBD names, with their generations; never empty. Looked at for fence-peer only.
+    pub volumes: Known<Vec<OwnVolume>>,
     /// What is recorded of its quarantine.
     pub quarantine: Known<Option<Quarantine>>,
     /// What is recorded of its peer.

@@ -31,8 +31,8 @@ pub fn facts(host: &Host, event: &DrbdEvent) -> HandlerFacts {
             _ => Known::Unknown("they are looked at before a resync only".into()),
         },
         volumes: match (event.name, &resource) {
-            (EventName::FencePeer, Known::Is(name)) => volumes(host, event, name),
-            _ => Vec::new(),
+            (EventName::FencePeer, Known::Is(name)) => Known::from(volumes(host, event, name)),
+            _ => Known::Unknown("they are looked at for fence-peer only".into()),
         },
         resource,
         quarantine,
@@ -105,12 +105,30 @@ fn users(host: &Host, event: &DrbdEvent, resource: Option<&String>) -> Result<Ve
 }
 
 /// The volumes that DRBD names, with their generations.
-fn volumes(host: &Host, event: &DrbdEvent, resource: &str) -> Vec<OwnVolume> {
-    let volume = |&number: &u32| {
+fn volumes(host: &Host, event: &DrbdEvent, resource: &str) -> Result<Vec<OwnVolume>> {
+    let volume = |number: u32| {
         let generations = Known::from(drbd::data_gen_id::read(host, resource, number));
         OwnVolume { number, generations }
     };
-    event.volumes.iter().map(volume).collect()
+    Ok(numbers(host, event, resource)?.into_iter().map(volume).collect())
+}
+
+/// The numbers of the volumes that DRBD names. For an event of the whole resource, the drbdadm of DRBD 8.4
+/// tells their minors and no numbers (drbd-utils, user/v84/drbdadm_main.c, adm_khelper).
+fn numbers(host: &Host, event: &DrbdEvent, resource: &str) -> Result<Vec<u32>> {
+    if !event.volumes.is_empty() {
+        return Ok(event.volumes.clone());
+    }
+    ensure!(!event.minors.is_empty(), "DRBD names none in DRBD_VOLUME or DRBD_MINOR");
+    let here = volumes_here(host, resource)?;
+    let number = |minor: &u32| {
+        let mut numbers = here.iter().filter(|(_, volume)| volume.minor == Some(*minor));
+        let (number, _) = numbers.next().with_context(|| {
+            format!("DRBD names minor {minor}, which {resource} does not have in drbd.conf")
+        })?;
+        Ok(*number)
+    };
+    event.minors.iter().map(number).collect()
 }
 
 /// The local disks of the minors that DRBD names.
@@ -139,13 +157,18 @@ fn named(event: &DrbdEvent) -> BTreeSet<u32> {
 
 /// The minors that a resource has on this host by drbd.conf.
 fn minors_here(host: &Host, resource: &str) -> Result<Vec<u32>> {
+    Ok(volumes_here(host, resource)?.values().filter_map(|volume| volume.minor).collect())
+}
+
+/// The volumes that a resource has on this host by drbd.conf, by their numbers.
+fn volumes_here(host: &Host, resource: &str) -> Result<BTreeMap<u32, drbd::conf::Volume>> {
     let conf = drbd::conf::load(host).context("which devices it has")?;
     let name = node::host_name(host)?;
     let Some(section) = conf.resource(resource)? else { bail!("drbd.conf has no {resource}") };
     let hosts = section.hosts()?;
     let here = hosts.iter().find(|section| section.is(&name));
     let here = here.with_context(|| format!("drbd.conf has no section of {resource} for {name}"))?;
-    Ok(here.volumes.values().filter_map(|volume| volume.minor).collect())
+    Ok(here.volumes.clone())
 }
 
 /// Every backend device. Where the kernel has none, nothing else need be known: while a host

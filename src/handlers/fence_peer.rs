@@ -111,7 +111,7 @@ type Pair<'a> = (&'a OwnVolume, &'a Volume);
 /// The peer's half of each of this node's volumes; or, as the end of a clause, why there is no such.
 fn pairs<'a>(resource: &'a Resource, own: &'a [OwnVolume]) -> Result<Vec<Pair<'a>>, String> {
     if own.is_empty() {
-        return Err("cannot be judged: DRBD does not say which volumes it asks about (DRBD_VOLUME)".into());
+        return Err("cannot be judged: DRBD names no volume".into());
     }
     let pair = |own: &'a OwnVolume| {
         let mut halves = resource.volumes.iter().filter(|volume| volume.number == own.number);
