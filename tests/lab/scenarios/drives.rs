@@ -24,6 +24,11 @@ pub fn run(pair: &Pair) -> Result<()> {
     pair.a.ok("sync /dev/vdk")?;
     ensure!(is_written(drive.durable()), "the write is not durable after a flush");
 
+    // The flush of record 1 is before the fault, that of record 2 meets it.
+    drive.begin_at(2, Fault::FailNextFlush);
+    let said = pair.a.fails("/lab/agent write /dev/vdk 1 3")?;
+    ensure!(said.contains("fsync of record 2"), "the drive failed another flush: {said}");
+
     pair.link.cut();
     pair.a.fails("ping -c 1 -W 3 10.0.0.2")?;
     pair.link.restore();
