@@ -28,6 +28,8 @@ pub const RESOURCES: &[Resource] = &[
     // Over disks with a volatile cache.
     internal("f0", &[(30, "vdk")]),
     Resource { name: "f1", volumes: &[(31, "vdl")], meta_disk: "/dev/vdm" },
+    // Over a logical volume on [`LVM_DISK`].
+    internal("lv", &[(32, "lab/lv")]),
     // Many small ones, which share a disk.
     internal("s00", &[(40, "mapper/s00")]),
     internal("s01", &[(41, "mapper/s01")]),
@@ -63,13 +65,17 @@ pub fn small() -> impl Iterator<Item = &'static Resource> {
 pub const SHARED_DISK: &str = "vdn";
 pub const SMALL_SECTORS: usize = 4096;
 
-/// How many disks a node has that are files; one more is [`SHARED_DISK`], behind the others.
-pub const FILE_DISKS: usize = 10;
+/// The physical volume of LVM's volume group.
+pub const LVM_DISK: &str = "vdo";
 
-/// Each of them is this large.
+/// The disks that are files, in front of the drives: how many, and the size of each.
+pub const FILE_DISKS: usize = 10;
 pub const DISK_SIZE: u64 = 48 << 20;
 
-/// The disks behind these that lose at a power cut what was not flushed, and their sizes.
+/// The sizes of the files behind the drives: [`SHARED_DISK`] and [`LVM_DISK`].
+pub const LAST_FILE_DISKS: [u64; 2] = [48 << 20, 96 << 20];
+
+/// The disks behind the first files that lose at a power cut what was not flushed, and their sizes.
 pub const DRIVES: &[(&str, usize)] = &[("vdk", 32 << 20), ("vdl", 16 << 20), ("vdm", 4 << 20)];
 
 /// The disks of a resource that are such drives.

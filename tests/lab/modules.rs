@@ -26,8 +26,17 @@ pub const NODE: &[&str] = &[
 ];
 
 /// There for scenarios that load them.
-pub const NODE_EXTRA: &[&str] =
-    &["xen-blkfront", "loop", "dm-mod", "dm-flakey", "dm-log-writes", "scsi_debug", "sd_mod", "raid1"];
+pub const NODE_EXTRA: &[&str] = &[
+    "xen-blkfront",
+    "loop",
+    "dm-mod",
+    "dm-snapshot",
+    "dm-flakey",
+    "dm-log-writes",
+    "scsi_debug",
+    "sd_mod",
+    "raid1",
+];
 
 /// Loaded by a guest.
 pub const GUEST: &[&str] = &["crc32c_generic", "xen-blkfront", "ext4"];

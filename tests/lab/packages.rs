@@ -19,7 +19,8 @@ const PACKAGES: &str = "\
     libunwind8 libblkid1 libcom-err2 libext2fs2 libss2 libuuid1 zlib1g libbz2-1.0 liblzo2-2 \
     libpcre2-8-0 libselinux1 libacl1 libattr1 libgmp10 libmount1 libsmartcols1 libcap2 \
     libsystemd0 libgcrypt20 libgpg-error0 liblz4-1 libdw1 libelf1 libnl-3-200 libnl-route-3-200 \
-    libcrypt1 dmsetup libdevmapper1.02.1 libudev1";
+    libcrypt1 dmsetup libdevmapper1.02.1 libudev1 \
+    lvm2 libaio1 libdevmapper-event1.02.1 libedit2 libbsd0 libmd0";
 
 /// qemu as Xen's device model, and what it needs besides.
 const DEVICE_MODEL: &str = "\

@@ -65,7 +65,7 @@ impl Machine {
         }
         // In this order they become vda, vdb, ….
         for number in 0..drbd::FILE_DISKS {
-            command.args(["-drive", &file_disk(name, directory, number)?]);
+            command.args(["-drive", &file_disk(name, directory, number, drbd::DISK_SIZE)?]);
         }
         for (disk, _) in drbd::DRIVES {
             let socket = drive_socket(name, directory, disk);
@@ -77,7 +77,9 @@ impl Machine {
                 ),
             ]);
         }
-        command.args(["-drive", &file_disk(name, directory, drbd::FILE_DISKS)?]);
+        for (number, size) in (drbd::FILE_DISKS..).zip(drbd::LAST_FILE_DISKS) {
+            command.args(["-drive", &file_disk(name, directory, number, size)?]);
+        }
         let [link, management] = networks;
         let process = command
             .stdin(link)
@@ -117,9 +119,9 @@ pub fn drive_socket(name: &str, directory: &Path, disk: &str) -> PathBuf {
 }
 
 /// Empty at first.
-fn file_disk(name: &str, directory: &Path, number: usize) -> Result<String> {
+fn file_disk(name: &str, directory: &Path, number: usize, size: u64) -> Result<String> {
     let path = directory.join(format!("{name}-disk{number}.raw"));
-    File::options().create(true).append(true).open(&path)?.set_len(drbd::DISK_SIZE)?;
+    File::options().create(true).append(true).open(&path)?.set_len(size)?;
     Ok(format!("{DISK},file={}", path.display()))
 }
 

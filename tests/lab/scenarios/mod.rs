@@ -48,6 +48,7 @@ pub mod refused_peer_primary;
 pub mod resync_target_in_use;
 pub mod save_restore;
 pub mod sendpage_holds_pages;
+pub mod snapshot_kept;
 pub mod split_brain_quarantine;
 pub mod split_hosts;
 pub mod xenstore_conformance;
