@@ -91,6 +91,7 @@ pub const ALL: &[Scenario] = &[
     extra(ours("destroy-during-migrate", &["r6"], s::destroy_during_migrate::run)),
     extra(ours("node-reset", &["r5"], s::node_reset::run)),
     extra(ours("fence-link-cut", &["r1"], s::fence_link_cut::run)),
+    ours("fence-newer-peer", &["r3"], s::fence_newer_peer::run),
     extra(ours("fence-every-exit-code", &["r3"], s::fence_every_exit_code::run)),
     ours("split-brain-quarantine", &["r0", "r1"], s::split_brain_quarantine::run),
     extra(ours("local-io-error", &["s00"], s::local_io_error::run)),

@@ -12,6 +12,7 @@ pub mod drives;
 pub mod failed_add_rolls_back;
 pub mod fence_every_exit_code;
 pub mod fence_link_cut;
+pub mod fence_newer_peer;
 pub mod flush_gap_secondary;
 pub mod flush_lost_cache_view;
 pub mod flush_lost_diskless;
