@@ -30,6 +30,15 @@ pub fn guest_on_a<'a>(pair: &Pair, name: &'a str) -> Result<Guest<'a>> {
     Ok(guest)
 }
 
+/// Moves the guest from a to b with a configuration whose disk is this one; xl must call that a failure.
+/// Returns what it has said.
+pub fn with_another_disk_fails(pair: &Pair, guest: &Guest, target: &str) -> Result<String> {
+    guest.is_suspendable(&pair.a)?;
+    let more = format!("{}name=\"{}\"\n", guest.more, guest.name);
+    Guest { name: "another-disk", resource: target, more: &more, ..*guest }.command(&pair.a)?;
+    pair.a.fails(&format!("xl migrate -C /etc/xen/another-disk.cfg {} b", guest.name))
+}
+
 /// Starts to move it from a to b, and does not wait.
 pub fn begin(pair: &Pair, guest: &Guest) -> Result<()> {
     let name = guest.name;

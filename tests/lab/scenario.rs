@@ -92,6 +92,8 @@ pub const ALL: &[Scenario] = &[
     extra(ours("migrate-source-killed", &["r6"], s::migrate_source_killed::run)),
     extra(ours("migrate-link-cut", &["r6"], s::migrate_link_cut::run)),
     ours("migrate-networks-cut", &["r6"], s::migrate_networks_cut::run),
+    ours("incoming-wrong-disk", &["r6", "r1"], s::incoming_wrong_disk::run),
+    extra(ours("incoming-nobody-has-it", &["r6", "r1", "multi"], s::incoming_nobody_has_it::run)),
     extra(ours("destroy-during-migrate", &["r6"], s::destroy_during_migrate::run)),
     extra(ours("node-reset", &["r5"], s::node_reset::run)),
     extra(ours("fence-link-cut", &["r1"], s::fence_link_cut::run)),

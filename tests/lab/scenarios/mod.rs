@@ -25,6 +25,8 @@ pub mod flush_safe;
 pub mod guest_on_lower_device;
 pub mod handler_missing;
 pub mod hvm;
+pub mod incoming_nobody_has_it;
+pub mod incoming_wrong_disk;
 pub mod incon_degr;
 pub mod kill_add;
 pub mod local_io_error;
