@@ -105,6 +105,7 @@ pub const ALL: &[Scenario] = &[
     extra(ours("resync-target-in-use", &["r4"], s::resync_target_in_use::run)),
     extra(ours("sendpage-holds-pages", &["r1"], s::sendpage_holds_pages::run)),
     extra(ours("snapshot-kept", &["lv"], s::snapshot_kept::run)),
+    extra(ours("usermode-helper-newline", &["r5"], s::usermode_helper_newline::run)),
     extra(ours("handler-missing", &["r5"], s::handler_missing::run)),
     ours("refused-write-order-none", &["r4"], s::refused_durability::write_order_none),
     extra(ours("refused-write-order-drain", &["r4"], s::refused_durability::write_order_drain)),

@@ -58,4 +58,5 @@ pub mod snapshot_kept;
 pub mod split_brain_quarantine;
 pub mod split_hosts;
 pub mod two_guests_one_resource;
+pub mod usermode_helper_newline;
 pub mod xenstore_conformance;
