@@ -58,6 +58,7 @@ const SMALL: &[&str] = &[
 pub const ALL: &[Scenario] = &[
     lab("boot", &["r0"], s::boot::run),
     lab("drives", &[], s::drives::run),
+    extra(lab("registers-kept", &["f0"], s::registers_kept::run)),
     lab("old-script", &["r0"], s::old_script::run),
     ours("create-destroy", &["r1"], s::create_destroy::run),
     ours("reboot", &["r2"], s::reboot::run),

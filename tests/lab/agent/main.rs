@@ -1,7 +1,7 @@
 //! The only program of ours inside the lab's machines, under four names.
 //!
-//! In a node (dom0) it serves the harness's commands, or writes and finds
-//! records where a scenario calls it with words; as a guest's first process it
+//! In a node (dom0) it serves the harness's commands, or, where a scenario calls it
+//! with words, writes and finds records or computes; as a guest's first process it
 //! is the guest; as `/sbin/poweroff` it is what the guest's kernel runs when Xen
 //! asks for a shutdown; as `ssh` it runs a command on the other node. It asserts
 //! nothing: scenarios do.
@@ -11,6 +11,7 @@ mod guest;
 #[path = "../record.rs"]
 mod record;
 mod records;
+mod registers;
 mod remote;
 mod serve;
 #[path = "../wire.rs"]
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     let done = match words.first().map(String::as_str) {
         None => serve::run(),
         Some("listen") => remote::listen(),
+        Some("registers") => registers::run(words.get(1).map_or("", String::as_str)),
         Some(_) => records::run(&words),
     };
     match done {

@@ -50,6 +50,7 @@ pub mod reboot;
 pub mod refused_disk_inconsistent;
 pub mod refused_durability;
 pub mod refused_peer_primary;
+pub mod registers_kept;
 pub mod resync_target_in_use;
 pub mod same_uuid;
 pub mod save_restore;
