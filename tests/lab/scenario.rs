@@ -88,6 +88,7 @@ pub const ALL: &[Scenario] = &[
     extra(ours("boot-storm", SMALL, s::boot_storm::run)),
     ours("migrate", &["r6"], s::migrate::run),
     extra(ours("migrate-back", &["r6"], s::migrate::run_back)),
+    extra(ours("migrate-blackout", &["r6"], s::migrate_blackout::run)),
     extra(ours("migrate-writer", &["f0"], s::migrate_writer::run)),
     extra(ours("migrate-target-refuses", &["r6"], s::migrate_target_refuses::run)),
     extra(ours("migrate-source-killed", &["r6"], s::migrate_source_killed::run)),

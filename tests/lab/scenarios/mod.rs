@@ -32,6 +32,7 @@ pub mod kill_add;
 pub mod local_io_error;
 pub mod localhost_migrate;
 pub mod migrate;
+pub mod migrate_blackout;
 pub mod migrate_link_cut;
 pub mod migrate_networks_cut;
 pub mod migrate_source_killed;
