@@ -187,10 +187,11 @@ fn a_guest_does_not_move_onto_a_disk_that_nobody_has() {
 }
 
 /// What the peer b says of itself, where guest 9 with this `vm` node has r0.
-fn said_by_b(vm: &str) -> String {
+fn said_by_b(name: &str, vm: &str) -> String {
     let b = Machine::new();
     b.file("proc/sys/kernel/hostname", "b\n");
     b.guest(9, 51712, "r0");
+    b.xenstored.set("/local/domain/9/name", name);
     b.xenstored.set("/local/domain/9/vm", vm);
     let device = format!("7:{:x}", b.device.minor);
     b.xenstored.set("/local/domain/0/backend/vbd/9/51712/physical-device", &device);
@@ -217,15 +218,22 @@ fn asked(machine: &Machine) -> usize {
 fn the_source_says_who_has_the_disk_there() {
     let machine = moving_in();
     ask_b(&machine, "cat ROOT/b.json");
-    machine.file("b.json", &said_by_b("/vm/9"));
+    machine.file("b.json", &said_by_b("vm9", "/vm/9"));
     let (code, text) = machine.call("add");
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("guest vm9 (domain 9) has volume 0 of r0 on b"), "{text}");
     assert!(machine.drbd.log().is_empty() && !two_primaries(&machine) && !window(&machine));
-    machine.file("b.json", &said_by_b("/vm/5"));
+    machine.file("b.json", &said_by_b("vm5", "/vm/5"));
     assert_eq!(machine.call("add"), (0, String::new()));
     assert_eq!(asked(&machine), 2, "once a start: the guest stands still meanwhile");
     assert!(!machine.claim().unwrap().contains("unproven"));
+    // A copied configuration has the uuid too.
+    let machine = moving_in();
+    ask_b(&machine, "cat ROOT/b.json");
+    machine.file("b.json", &said_by_b("copy", "/vm/5"));
+    assert_eq!(machine.call("add"), (0, String::new()));
+    let claim = machine.claim().unwrap();
+    assert!(claim.contains("b says that guest copy (domain 9) has it"), "{claim}");
 }
 
 #[test]
@@ -248,7 +256,7 @@ fn a_source_that_does_not_answer_is_not_waited_for() {
     ] {
         let machine = moving_in();
         ask_b(&machine, script);
-        machine.file("b.json", &said_by_b("/vm/5"));
+        machine.file("b.json", &said_by_b("vm5", "/vm/5"));
         unproven(&machine, why);
     }
     let machine = moving_in();

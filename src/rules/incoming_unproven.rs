@@ -38,7 +38,11 @@ pub fn why(facts: &Facts) -> Option<String> {
         Known::Unknown(why) => return Some(why.clone()),
     };
     let own = facts.backend.value()?.as_ref()?.identity();
-    let other = |user: &&VolumeUser| user.volume == volume.number && !own.is_same_guest(&user.identity());
+    // Another uuid is that of another guest, of which `incoming` speaks.
+    let may_be = |user: &VolumeUser| user.vm.is_none() || user.vm.as_deref() == own.vm;
+    let other = |user: &&VolumeUser| {
+        user.volume == volume.number && may_be(user) && !own.is_same_guest(&user.identity())
+    };
     let other = users.iter().find(other)?;
     Some(match (&other.vm, &other.guest) {
         (Some(_), Some(name)) => format!(
