@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use xenstored::Xenstored;
 
 const KEPT: &str = "var/lib/block-drbd/peers/drbdvm.json";
-const FACTS: &str = r#"["/block-drbd", "--sysroot", "/peer", "facts", "--json"]"#;
+const FACTS: &str = r#"["/busybox", "chroot", "/peer", "/block-drbd", "facts", "--json"]"#;
 
 /// The host a of a healthy pair, with the other one's files below /peer.
 struct Host {
@@ -48,6 +48,7 @@ impl Host {
         recorded::build(&scenario, "a", root);
         recorded::build(&scenario, "b", &root.join("peer"));
         copy(env!("CARGO_BIN_EXE_block-drbd"), &root.join("block-drbd"));
+        copy(env!("CARGO_BIN_EXE_block-drbd"), &root.join("peer/block-drbd"));
         fs::write(root.join("proc/devices"), "Block devices:\n147 drbd\n").unwrap();
         // Static, so that it runs anywhere.
         copy("/bin/busybox", &root.join("busybox"));
@@ -121,7 +122,7 @@ fn a_peer_that_cannot_be_asked_is_known_by_what_it_said_last() {
         (r#"["/busybox", "yes"]"#, "it printed more than"),
         (r#"["/block-drbd", "facts", "--json"]"#, r#"calls itself "a"; mend [peers.b] command"#),
         (
-            r#"["/busybox", "sh", "-c", "/block-drbd --sysroot /peer facts --json | /busybox sed 's/\"version\": 1/\"version\": 2/'"]"#,
+            r#"["/busybox", "sh", "-c", "/busybox chroot /peer /block-drbd facts --json | /busybox sed 's/\"version\": 1/\"version\": 2/'"]"#,
             "facts of version 2, this program knows versions 1 to 1",
         ),
     ];
@@ -168,7 +169,7 @@ fn a_peer_that_does_not_answer_goes_when_the_asking_goes() {
 #[test]
 fn a_peer_that_takes_its_time_has_not_answered_in_the_future() {
     let next_second = "now=$(/busybox date +%s); while [ $(/busybox date +%s) = $now ]; do :; done";
-    let facts = "exec /block-drbd --sysroot /peer facts --json";
+    let facts = "exec /busybox chroot /peer /block-drbd facts --json";
     let host = Host::asking(&format!(r#"["/busybox", "sh", "-c", "{next_second}; {facts}"]"#));
     let asked = host.check();
     assert_eq!((asked.code, asked.err.as_str()), (0, ""), "{asked:?}");

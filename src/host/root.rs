@@ -11,14 +11,13 @@
 #![allow(clippy::disallowed_methods)]
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat};
-use nix::sys::stat::Mode;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
 use std::cell::OnceCell;
-use std::fs::{self, DirBuilder, File, Metadata};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// How often a path is looked up again when something on it was renamed meanwhile (EAGAIN).
@@ -74,8 +73,7 @@ impl Root {
             return Ok(Inside { path: name.clone(), name, pinned: None });
         }
         let pinned = self.pin(path, last)?;
-        let path = PathBuf::from(format!("/proc/self/fd/{}", pinned.as_raw_fd()));
-        Ok(Inside { path, name, pinned: Some(pinned) })
+        Ok(Inside { path: by_descriptor(&pinned), name, pinned: Some(pinned) })
     }
 
     /// The place of `path`, which need not exist and may be a link, in its directory.
@@ -163,10 +161,20 @@ impl Root {
         if let Some(directory) = self.directory.get() {
             return Ok(directory);
         }
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let opened = open(&self.path, flags, Mode::empty())?;
-        Ok(self.directory.get_or_init(|| opened))
+        // std makes an interrupted call again, and nix does not.
+        let flags = (OFlag::O_PATH | OFlag::O_DIRECTORY).bits();
+        let opened = OpenOptions::new().read(true).custom_flags(flags).open(&self.path)?;
+        // Otherwise everything inside would be taken for missing.
+        if fs::metadata(by_descriptor(&opened)).is_err() {
+            return Err(io::Error::other("--sysroot needs /proc on this machine: mount it, then try again"));
+        }
+        Ok(self.directory.get_or_init(|| opened.into()))
     }
+}
+
+/// A path that leads to what is open, wherever that has been moved (proc_pid_fd(5)).
+fn by_descriptor(open: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()))
 }
 
 impl Inside {
