@@ -10,6 +10,7 @@ mod bench;
 mod block_lock;
 mod campaign;
 mod channel;
+mod check;
 mod cpio;
 mod demo;
 mod device_model;

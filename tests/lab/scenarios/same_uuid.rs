@@ -1,6 +1,7 @@
 //! The configuration of one guest is copied for another, its `uuid =` with it: while the first one
 //! runs, the second is refused the disk.
 
+use crate::check;
 use crate::guest::Guest;
 use crate::pair::Pair;
 use crate::settled;
@@ -23,8 +24,7 @@ pub fn run(pair: &Pair) -> Result<()> {
 
     a.ok("xl destroy same-uuid")?;
     settled::without_guest(pair, RESOURCE)?;
-    let check = a.run("block-drbd check /etc/xen/same-uuid.cfg /etc/xen/same-uuid-copy.cfg")?.text();
-    ensure!(check.contains("[same-uuid]"), "check does not name the rule: {check}");
+    check::finding(a, "/etc/xen/same-uuid.cfg /etc/xen/same-uuid-copy.cfg", "same-uuid")?;
     copy.create(a)?;
     settled::with_guest(pair, a, copy.name, RESOURCE)?;
     a.ok("xl destroy same-uuid-copy")?;

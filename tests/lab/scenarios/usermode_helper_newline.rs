@@ -2,6 +2,7 @@
 //! handler any more: a lost peer is not fenced. `check` and the start of a guest say so, and the command that
 //! `check` gives mends it.
 
+use crate::check;
 use crate::flushes;
 use crate::guest::Guest;
 use crate::handled;
@@ -61,11 +62,7 @@ fn no_handler_runs(pair: &Pair) -> Result<()> {
 
 /// The command of the remedy that `check` gives.
 fn remedy(node: &Node) -> Result<String> {
-    let check = node.run(&format!("block-drbd check --json {RESOURCE}"))?.text();
-    let answer: serde_json::Value = serde_json::from_str(&check).with_context(|| check.clone())?;
-    let subjects = answer["subjects"].as_array().context("no subjects")?;
-    let mut findings = subjects.iter().flat_map(|subject| subject["findings"].as_array()).flatten();
-    let finding = findings.find(|finding| finding["rule"] == RULE).context("check does not name the rule")?;
+    let finding = check::finding(node, RESOURCE, RULE)?;
     let remedy = finding["remedy"].as_str().context("no remedy")?;
     let (_, command) = remedy.split_once("run: ").with_context(|| format!("no command: {remedy}"))?;
     Ok(command.to_owned())
