@@ -135,6 +135,20 @@ pub enum Command {
         #[arg(short, long, value_name = "COMMAND")]
         ssh: Option<String>,
     },
+    /// Note which guest is about to move in with which volumes: what migrate on the source calls
+    ///
+    /// Spares the guest the question to the source while it stands still. Allows nothing by itself.
+    Expect {
+        /// The guest's uuid
+        uuid: String,
+        /// Its number at the source
+        domid: u32,
+        /// Its name there
+        name: String,
+        /// Each of its volumes, as RESOURCE/VOLUME=GENERATION
+        #[arg(required = true, value_name = "RES/VOL=GENERATION")]
+        volumes: Vec<String>,
+    },
     /// List the rules, or explain one
     Rules {
         /// The rule

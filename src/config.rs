@@ -85,6 +85,8 @@ pub struct AskPeer {
     command: Argv,
     /// The same, for what marks the disk of a resource Outdated on the peer; its name comes last.
     outdate_command: Option<Argv>,
+    /// The same, for what notes on the peer that a guest is about to move in; its uuid and volumes come last.
+    expect_command: Option<Argv>,
 }
 
 impl AskPeer {
@@ -96,6 +98,11 @@ impl AskPeer {
     /// What outdates a resource on the peer, without the resource.
     pub fn outdate_command(&self) -> Option<&[String]> {
         self.outdate_command.as_ref().map(|command| command.0.as_slice())
+    }
+
+    /// What announces a guest on the peer, without the guest.
+    pub fn expect_command(&self) -> Option<&[String]> {
+        self.expect_command.as_ref().map(|command| command.0.as_slice())
     }
 }
 

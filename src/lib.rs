@@ -15,6 +15,7 @@ pub mod clock;
 pub mod config;
 pub mod drbd_handler;
 pub mod event;
+pub mod expect;
 pub mod facts;
 pub mod gather;
 pub mod guest;

@@ -9,6 +9,7 @@ use block_drbd::cli::{Cli, Command, QuarantineCommand};
 use block_drbd::config::{self, Settings};
 use block_drbd::event::drbd::EventName;
 use block_drbd::event::{self, Action, Hotplug};
+use block_drbd::expect::{self, Guest};
 use block_drbd::host::syslog::{self, Level};
 use block_drbd::host::{self, Deadline, Host, output};
 use block_drbd::migrate;
@@ -99,6 +100,9 @@ fn run(host: &mut Host, cli: &Cli) -> Result<i32, (i32, anyhow::Error)> {
                 json: *json,
             };
             check::run(host, &question, &settings)
+        }
+        Command::Expect { uuid, domid, name, volumes } => {
+            expect::run(host, &Guest { uuid, domid: *domid, name }, volumes)
         }
         Command::Migrate { domain, host: to, ssh } => {
             let settings = settings(host, &cli.config).map_err(|error| (2, error))?;

@@ -5,8 +5,8 @@
 //! early, so that a guest does not travel in vain. It forces nothing and promotes nothing.
 
 use crate::act;
-use crate::config::Settings;
-use crate::facts::{Connection, Known, PeerAnswer, Resource, Role, User};
+use crate::config::{AskPeer, Settings};
+use crate::facts::{Connection, Known, PeerAnswer, Resource, Role, User, Volume};
 use crate::gather::domains::{self, Disk, Domain};
 use crate::gather::drbd::Purpose;
 use crate::handlers::{Plan, Step};
@@ -50,6 +50,7 @@ pub fn run(host: &mut Host, request: &Request, settings: &Settings) -> Result<i3
         .try_for_each(|resource| is_alone(host, &domain, resource))
         .map_err(|error| (1, error))?;
     arrives(host, &resources, request, settings).map_err(|error| (1, error))?;
+    announce(host, &domain, &resources, request, settings);
     let names: Vec<&str> = resources.iter().map(|resource| resource.name.as_str()).collect();
     output::say(&report::one_line(&format!(
         "{} moves to {} with {}",
@@ -162,6 +163,43 @@ fn arrives(host: &Host, resources: &[Resource], request: &Request, settings: &Se
         ensure!(there.is_some(), "{to} has no resource {0} up; run there: drbdadm up {0}", resource.name);
         durable(host, resource, answer, settings)
     })
+}
+
+/// Tells the other host beforehand which guest comes with which volumes, where the settings say how.
+/// Where that fails, the other host asks when the guest arrives.
+fn announce(host: &Host, domain: &Domain, resources: &[Resource], request: &Request, settings: &Settings) {
+    let to = &request.to;
+    let Some(command) = settings.peers().get(to).and_then(AskPeer::expect_command) else { return };
+    let announced = expectation(domain, resources).and_then(|words| {
+        let command = program::of_root(host, &[command, &words].concat())?;
+        program::run(&command, host.deadline(), 1 << 16).map(drop)
+    });
+    if let Err(error) = announced {
+        let line = format!("{} is not announced to {to}, which asks when it arrives: {error:#}", domain.name);
+        output::say(&report::one_line(&line));
+    }
+}
+
+/// The guest and its volumes, as `block-drbd expect` takes them.
+fn expectation(domain: &Domain, resources: &[Resource]) -> Result<Vec<String>> {
+    let uuid = domain.vm.as_deref().and_then(|vm| vm.strip_prefix("/vm/"));
+    let uuid = uuid.context("xenstore has no vm node for it")?.to_string();
+    // ssh has a shell on the other host take the words apart.
+    let of_a_word = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte);
+    let is_plain = |word: &str| !word.starts_with('-') && word.bytes().all(of_a_word);
+    ensure!(is_plain(&uuid) && is_plain(&domain.name), "its name has more than letters, digits and . _ + -");
+    let mut words = vec![uuid, domain.domid.to_string(), domain.name.clone()];
+    for resource in resources {
+        let of_guest =
+            |volume: &&Volume| domain.disks.iter().any(|disk| disk.drbd_minor == Some(volume.minor));
+        for volume in resource.volumes.iter().filter(of_guest) {
+            let Known::Is(generations) = volume.generations else {
+                bail!("the generation of {} is not known", resource.name)
+            };
+            words.push(format!("{}/{}={:016X}", resource.name, volume.number, generations.current_uuid));
+        }
+    }
+    Ok(words)
 }
 
 /// Whether a flush means something on the other host, as it is now.

@@ -47,6 +47,36 @@ fn a_guest_moves_by_xl() {
 }
 
 #[test]
+fn the_other_host_is_told_beforehand_who_comes() {
+    let machine = running(REMOVE);
+    machine.program("bin/expect-b", "echo \"$*\" >> ROOT/announced; exit $(cat ROOT/code)");
+    machine.settings(&format!(
+        "[peers.b]\ncommand = [\"/bin/true\"]\nexpect-command = [\"/bin/expect-b\", \"x\"]\n"
+    ));
+    machine.file("code", "0");
+    let uuid = "11111111-2222-3333-4444-555555555555";
+    machine.xenstored.set("/local/domain/5/vm", &format!("/vm/{uuid}"));
+    let generation = machine.drbd.with(|model| model.resources[0].volumes[0].current_uuid);
+    let (code, text) = migrate(&machine, &["vm5", "b"]);
+    assert_eq!(code, 0, "{text}");
+    let announced = fs::read_to_string(machine.path("announced")).unwrap();
+    assert_eq!(announced, format!("x {uuid} 5 vm5 r0/0={generation:016X}\n"));
+}
+
+#[test]
+fn a_host_that_cannot_be_told_asks_itself() {
+    let machine = running(REMOVE);
+    machine.program("bin/expect-b", "exit 3");
+    machine.settings("[peers.b]\ncommand = [\"/bin/true\"]\nexpect-command = [\"/bin/expect-b\"]\n");
+    machine.xenstored.set("/local/domain/5/vm", "/vm/11111111-2222-3333-4444-555555555555");
+    let (code, text) = migrate(&machine, &["vm5", "b"]);
+    assert!(
+        code == 0 && text.contains("vm5 is not announced to b, which asks when it arrives"),
+        "{code}: {text}"
+    );
+}
+
+#[test]
 fn xl_that_fails_is_told() {
     let machine = running("exit 3");
     let (code, text) = migrate(&machine, &["vm5", "b"]);

@@ -269,6 +269,82 @@ fn a_source_that_does_not_answer_is_not_waited_for() {
     assert_eq!(asked(&machine), 0, "incoming-seconds is 0");
 }
 
+const UUID: &str = "11111111-2222-3333-4444-555555555555";
+const EXPECTED: &str = "run/block-drbd/expected/r0.json";
+
+/// `expect` as the source calls it here.
+fn expect(machine: &Machine, words: &[&str]) -> (i32, String) {
+    said(machine.command(&[&["expect"], words].concat()).output().unwrap())
+}
+
+fn volume_word(machine: &Machine) -> String {
+    format!("r0/0={:X}", first_volume(machine).current_uuid)
+}
+
+/// A guest that was announced, at a destination that would ask the source otherwise.
+fn announced() -> Machine {
+    let machine = moving_in();
+    ask_b(&machine, "exit 1");
+    machine.xenstored.set("/local/domain/5/vm", &format!("/vm/{UUID}"));
+    assert_eq!(expect(&machine, &[UUID, "9", "vm5", &volume_word(&machine)]), (0, String::new()));
+    machine
+}
+
+#[test]
+fn a_guest_that_was_announced_is_not_asked_for() {
+    let machine = announced();
+    assert_eq!(machine.call("add"), (0, String::new()));
+    assert_eq!(asked(&machine), 0);
+    assert!(!machine.claim().unwrap().contains("unproven"));
+    assert!(!machine.path(EXPECTED).exists(), "it belongs to one migration");
+}
+
+#[test]
+fn an_announcement_of_something_else_proves_nothing() {
+    let rewrite = |machine: &Machine, from: &str, to: &str| {
+        let text = std::fs::read_to_string(machine.path(EXPECTED)).unwrap();
+        assert!(text.contains(from), "{text}");
+        machine.file(EXPECTED, &text.replace(from, to));
+    };
+    type Change<'a> = &'a dyn Fn(&Machine);
+    let changes: [(&str, Change); 7] = [
+        ("another guest", &|machine| machine.xenstored.set("/local/domain/5/vm", "/vm/other")),
+        ("a guest of another name", &|machine| rewrite(machine, "\"guest\":\"vm5\"", "\"guest\":\"vm6\"")),
+        ("other data", &|machine| machine.volume(|volume| volume.current_uuid ^= 0x100)),
+        ("another volume", &|machine| rewrite(machine, "\"number\":0", "\"number\":1")),
+        ("long ago", &|machine| rewrite(machine, "\"at\":1", "\"at\":0")),
+        ("to come", &|machine| rewrite(machine, "\"at\":1", "\"at\":9")),
+        ("not understood", &|machine| machine.file(EXPECTED, "{")),
+    ];
+    for (what, change) in changes {
+        let machine = announced();
+        change(&machine);
+        assert_eq!(machine.call("add"), (0, String::new()), "{what}");
+        assert_eq!(asked(&machine), 1, "{what}: the source is asked");
+        assert!(machine.claim().unwrap().contains("unproven"), "{what}");
+    }
+}
+
+#[test]
+fn what_cannot_be_expected_is_an_error() {
+    let machine = moving_in();
+    let good = volume_word(&machine);
+    for (words, code, why) in [
+        (&["x", "9", "vm5", &good][..], 2, "is not a uuid"),
+        (&[UUID, "nine", "vm5", &good], 2, "block-drbd --help"),
+        (&[UUID, "9", "vm5", "r0"], 2, "is not RESOURCE/VOLUME=GENERATION"),
+        (&[UUID, "9", "vm5", "r0=1"], 2, "is not RESOURCE/VOLUME=GENERATION"),
+        (&[UUID, "9", "vm5", "all/0=1"], 2, "is not RESOURCE/VOLUME=GENERATION"),
+        (&[UUID, "9", "vm5", "r0/0=x"], 2, "is not RESOURCE/VOLUME=GENERATION"),
+        (&[UUID, "9", "vm5"], 2, "block-drbd --help"),
+        (&[UUID, "9", "vm5", "r9/0=1"], 3, "DRBD has no resource r9 up; run: drbdadm up r9"),
+    ] {
+        let (found, text) = expect(&machine, words);
+        assert!(found == code && text.contains(why), "{words:?}: {found} {text}");
+    }
+    assert!(!machine.path(EXPECTED).exists());
+}
+
 fn first_volume(machine: &Machine) -> drbd_kernel::Volume {
     machine.drbd.with(|model| model.resources[0].volumes[0].clone())
 }

@@ -14,7 +14,7 @@ mod snapshot;
 mod window;
 
 use crate::config::Settings;
-use crate::facts::{Claim, Lone};
+use crate::facts::{Claim, Expected, Lone};
 use crate::handlers::{Plan, Step};
 use crate::host::{Deadline, Host, program};
 use anyhow::{Context, Result};
@@ -63,6 +63,7 @@ fn take(host: &mut Host, step: &Step, settings: &Settings, pending: &mut Option<
         Step::HandBack { resource, device, within } => role::hand_back(host, resource, *device, *within),
         Step::Promote { resource, minor } => role::promote(host, resource, *minor),
         Step::ProveFlush { resource, device, within } => flush::prove(host, resource, *device, *within),
+        Step::StrikeExpected { resource, left } => record_expected(host, resource, left.as_ref()),
         Step::Attach { vbd, device, at_source } => attach::attach(host, vbd, *device, at_source, settings),
         Step::Release { claim, hand_over } => {
             let left = release(host, claim, *hand_over)?;
@@ -113,6 +114,7 @@ pub fn name(step: &Step) -> &'static str {
         Step::HandBack { .. } => "hand-back",
         Step::Promote { .. } => "promote",
         Step::ProveFlush { .. } => "flush",
+        Step::StrikeExpected { .. } => "expected",
         Step::Attach { .. } => "attach",
         Step::Release { .. } => "release",
         Step::Demote { .. } => "demote",
@@ -168,6 +170,7 @@ fn undo(host: &mut Host, steps: &[Step], pending: &mut Option<String>) {
             }
             Step::HandBack { .. }
             | Step::ProveFlush { .. }
+            | Step::StrikeExpected { .. }
             | Step::Attach { .. }
             | Step::Release { .. }
             | Step::Demote { .. }
@@ -233,6 +236,14 @@ fn record_lone(host: &mut Host, resource: &str, lone: Option<&Lone>) -> Result<(
     let path = Lone::path(resource);
     match lone {
         Some(lone) => host.write_record(&path, lone),
+        None => host.remove(&path),
+    }
+}
+
+fn record_expected(host: &mut Host, resource: &str, left: Option<&Expected>) -> Result<()> {
+    let path = Expected::path(resource);
+    match left {
+        Some(expected) => host.write_record(&path, expected),
         None => host.remove(&path),
     }
 }

@@ -7,6 +7,7 @@
 
 mod claim;
 mod drbd;
+mod expected;
 mod generations;
 mod handler;
 mod lone;
@@ -20,6 +21,7 @@ mod xen;
 
 pub use claim::*;
 pub use drbd::*;
+pub use expected::*;
 pub use generations::*;
 pub use handler::*;
 pub use lone::*;
@@ -104,6 +106,9 @@ pub struct Facts {
     /// Whether the toolstack that called receives a live migration: its own arguments say so, while
     /// the name `…--incoming` alone could be anybody's. Asked for an add only.
     pub receiving: Known<bool>,
+    /// Which guest the peer has announced with the resource; `None` when none. Asked for the add of a
+    /// guest that moves in only.
+    pub expected: Known<Option<Expected>>,
     /// What each disk of the guest names that moves in. The toolstack has written all of them before it calls
     /// for the first (libxl_create.c, libxl__add_disks). Asked for the add of such a guest only.
     pub own_targets: Known<Vec<Target>>,
@@ -153,6 +158,13 @@ impl Facts {
         let resource = self.resource.value()?.as_ref()?;
         let mut connections = resource.connections.iter();
         connections.find(|connection| self.moves_in() && connection.has_primary(number))
+    }
+
+    /// The announcement of the guest that moves in with the named volume, where there is one that holds.
+    pub fn announced(&self) -> Option<&Expected> {
+        let own = self.backend.value()?.as_ref()?.identity();
+        let expected = self.expected.value()?.as_ref()?;
+        expected.holds(&own, self.volume()?, self.now).then_some(expected)
     }
 
     /// Whether the guest is known to end on this host: not the half of one that xl has moved to another

@@ -13,6 +13,8 @@ pub struct Domain {
     pub domid: u32,
     /// Its name.
     pub name: String,
+    /// Its `vm` node (`/vm/UUID`).
+    pub vm: Option<String>,
     /// Its disks whose backend is this host.
     pub disks: Vec<Disk>,
 }
@@ -45,7 +47,10 @@ pub fn find(host: &Host, word: &str) -> Result<Option<Domain>> {
         }
         found = Some((domid, name));
     }
-    let with_disks = |(domid, name)| Ok(Domain { domid, name, disks: disks(host, domid)? });
+    let with_disks = |(domid, name)| {
+        let vm = text(xenstore, &format!("/local/domain/{domid}/vm"))?;
+        Ok(Domain { domid, name, vm, disks: disks(host, domid)? })
+    };
     found.map(with_disks).transpose()
 }
 

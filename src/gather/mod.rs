@@ -8,6 +8,7 @@ pub mod claims;
 pub mod domains;
 pub mod domu;
 pub mod drbd;
+pub mod expected;
 pub mod handler;
 pub mod handler_entries;
 pub mod lone;
@@ -76,6 +77,9 @@ pub fn facts(host: &Host, event: &Hotplug, target: &Result<Target, String>, sett
         facts.receiving = Known::from(toolstack::receives_migration(host));
         if facts.source().is_some() {
             facts.own_targets = Known::from(vbd::targets(host, event.vbd.domid));
+            if let Ok(target) = target {
+                facts.expected = Known::from(expected::read(host, &target.resource));
+            }
         }
     }
     facts
@@ -162,6 +166,7 @@ fn facts_around(
         window,
         quarantine,
         receiving: not_asked(),
+        expected: not_asked(),
         own_targets: not_asked(),
         at_source: not_asked(),
         devices: Devices::new(),

@@ -9,8 +9,8 @@ use crate::facts::{Connection, Facts, Known, VolumeUser};
 use crate::host::{Deadline, Host, program};
 use anyhow::{Context, Result, bail, ensure};
 
-/// The guests that have the resource on the peer of `connection`; asked until `by`, as the guest
-/// that moves stands still meanwhile.
+/// The guests that have the resource on the peer of `connection`: as it has announced beforehand,
+/// else asked until `by`, as the guest that moves stands still meanwhile.
 pub fn ask(
     host: &Host,
     facts: &Facts,
@@ -18,6 +18,9 @@ pub fn ask(
     settings: &Settings,
     by: Deadline,
 ) -> Known<Vec<VolumeUser>> {
+    if let Some(expected) = facts.announced() {
+        return Known::Is(expected.users());
+    }
     let resource = facts.target.as_ref().map_or("", |target| &target.resource);
     Known::from(users(host, resource, &connection.peer, settings, by))
 }

@@ -58,6 +58,10 @@ fn attach(
         steps.push(Step::Promote { resource: resource.clone(), minor: volume.minor });
     }
     steps.push(Step::ProveFlush { resource: resource.clone(), device, within: settings.flush() });
+    steps.extend(facts.announced().map(|expected| Step::StrikeExpected {
+        resource: resource.clone(),
+        left: expected.without(volume.number),
+    }));
     steps.push(Step::Attach { vbd: vbd.clone(), device, at_source: facts.at_source.clone() });
     let summary =
         format!("{resource} volume {} is attached to {}", volume.number, report::guest(Some(backend), vbd));

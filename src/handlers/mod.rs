@@ -33,7 +33,9 @@ pub mod window;
 
 use crate::event::VbdPath;
 use crate::event::drbd::Variables;
-use crate::facts::{Act, Claim, Fenced, Known, Lone, PhysicalDevice, Quarantine, VolumeUser, Window};
+use crate::facts::{
+    Act, Claim, Expected, Fenced, Known, Lone, PhysicalDevice, Quarantine, VolumeUser, Window,
+};
 use crate::printable::Line;
 use serde::Serialize;
 use std::time::Duration;
@@ -97,6 +99,14 @@ pub enum Step {
         device: PhysicalDevice,
         /// How long it may take.
         within: Duration,
+    },
+    /// Strikes a volume off the announcement of the guest that brings it. Undone by nothing: a guest that
+    /// does not arrive after all is announced anew with its next migration.
+    StrikeExpected {
+        /// The resource.
+        resource: String,
+        /// What is left of the announcement.
+        left: Option<Expected>,
     },
     /// Judges once more under Xen's lock, then hands the device to blkback: the
     /// point of no return, so it is the last step and is never undone.

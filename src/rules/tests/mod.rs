@@ -99,6 +99,7 @@ pub(crate) fn good() -> Facts {
         window: Known::Is(None),
         quarantine: Known::Is(None),
         receiving: Known::Is(false),
+        expected: Known::Is(None),
         own_targets: Known::Is(vec![Target { resource: "r0".into(), volume: None }]),
         at_source: Known::Is(Vec::new()),
         devices: devices(),
