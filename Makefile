@@ -43,8 +43,8 @@ unit:
 	$(CARGO) test --locked
 
 # Two hosts in every order of events, around the real rules and handlers; then the same with each
-# safeguard taken away, which must show. Each exploration ends, all of them together in about fifteen
-# minutes of one core and with 4 GB of memory. `make model MODEL='WithoutLock --paths'` explores one of
+# safeguard taken away, which must show. Each exploration ends, all of them together in about half an
+# hour of one core and with 4 GB of memory. `make model MODEL='WithoutLock --paths'` explores one of
 # them and prints how it goes wrong.
 model:
 	$(CARGO) test --locked --profile model --test model -- $(MODEL)
