@@ -50,9 +50,7 @@ fn a_guest_moves_by_xl() {
 fn the_other_host_is_told_beforehand_who_comes() {
     let machine = running(REMOVE);
     machine.program("bin/expect-b", "echo \"$*\" >> ROOT/announced; exit $(cat ROOT/code)");
-    machine.settings(&format!(
-        "[peers.b]\ncommand = [\"/bin/true\"]\nexpect-command = [\"/bin/expect-b\", \"x\"]\n"
-    ));
+    machine.settings("[peers.b]\ncommand = [\"/bin/true\"]\nexpect-command = [\"/bin/expect-b\", \"x\"]\n");
     machine.file("code", "0");
     let uuid = "11111111-2222-3333-4444-555555555555";
     machine.xenstored.set("/local/domain/5/vm", &format!("/vm/{uuid}"));
