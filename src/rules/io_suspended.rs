@@ -18,9 +18,9 @@ pub const RULE: Rule = Rule {
 fn check(facts: &Facts) -> Judgement {
     let Some(Some(resource)) = facts.resource.value() else { return Judgement::Pass };
     let (name, suspended) = (&resource.name, &resource.suspended);
-    let (why, remedy) = if suspended.user {
-        ("by an administrator", format!("run: drbdadm resume-io {name}"))
-    } else if suspended.fencing {
+    // resume-io takes every reason away at once (drbd_nl.c, drbd_adm_resume_io), so that it is
+    // advised only where an administrator's is the only one.
+    let (why, remedy) = if suspended.fencing {
         (
             "until the peer is fenced",
             format!(
@@ -31,6 +31,8 @@ fn check(facts: &Facts) -> Judgement {
         ("because no data can be reached", format!("bring the peer or the local disk of {name} back"))
     } else if suspended.quorum {
         ("because there is no quorum", format!("bring the other nodes of {name} back"))
+    } else if suspended.user {
+        ("by an administrator", format!("run: drbdadm resume-io {name}"))
     } else {
         return Judgement::Pass;
     };
