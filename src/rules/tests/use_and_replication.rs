@@ -261,6 +261,23 @@ fn each_volume_has_a_peer_of_its_own() {
 }
 
 #[test]
+fn frozen_io_is_thawed_by_hand_only_where_nothing_else_freezes_it() {
+    let advises_resume = |suspended: Suspended| {
+        let mut facts = good();
+        resource(&mut facts).suspended = suspended;
+        let verdict = evaluate(&facts, &Settings::default());
+        let found = verdict.refusals().next().unwrap();
+        assert_eq!(found.rule, "io-suspended");
+        found.found.remedy.contains("resume-io")
+    };
+    let by_hand = Suspended { user: true, no_data: false, fencing: false, quorum: false };
+    assert!(advises_resume(by_hand.clone()));
+    assert!(!advises_resume(Suspended { fencing: true, ..by_hand.clone() }));
+    assert!(!advises_resume(Suspended { no_data: true, ..by_hand.clone() }));
+    assert!(!advises_resume(Suspended { quorum: true, ..by_hand }));
+}
+
+#[test]
 fn the_remedy_names_what_to_type_and_where() {
     let mut facts = good();
     connecting(&mut facts);
@@ -363,7 +380,9 @@ fn decision_tables() {
 
     assert_eq!(after(two), "warn:two-primaries");
     assert_eq!(after(|f| { two(f); peer(Role::Primary)(f) }), "peer-primary~ warn:two-primaries");
-    assert_eq!(after(|f| { two(f); f.window = window("/vm/1") }), "");
+    assert_eq!(after(|f| { two(f); f.window = window("/vm/1") }), "peer-primary~", "the peer could become Primary, too");
+    assert_eq!(after(|f| f.window = window("/vm/1")), "", "the window has ended, and only its record is left");
+    assert_eq!(after(|f| { two(f); f.window = no() }), "peer-primary?");
     assert_eq!(after(|f| { two(f); f.claim = claim(Some(false)) }), "", "the peer has opened a window");
     assert_eq!(after(|f| { two(f); f.claim = claim(Some(true)) }), "warn:two-primaries");
 
