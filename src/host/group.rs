@@ -29,7 +29,8 @@ impl Group {
     /// Makes a group with nothing in it but its guard.
     pub fn new() -> Result<Group> {
         let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("making a pipe")?;
-        let Some(guard) = sys::fork().context("starting the guard of a process group")? else {
+        // Not one that dies with this process: it could be killed before it stands guard.
+        let Some(guard) = sys::fork_untied().context("starting the guard of a process group")? else {
             drop(writer);
             stand_guard(File::from(reader));
         };
@@ -63,7 +64,6 @@ fn stand_guard(mut alive: File) -> ! {
     let own = nix::unistd::getpid();
     // In the caller's group it would kill xl.
     if setpgid(own, own).is_ok() {
-        sys::outlive_parent();
         // Nobody writes into it: it ends, or is interrupted by a signal that is for the caller.
         while alive.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::Interrupted) {}
         let _ = killpg(own, Signal::SIGKILL);

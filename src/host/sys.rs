@@ -45,27 +45,27 @@ fn install(number: i32, handler: SigHandler) -> Result<()> {
 /// opens its own.
 pub fn fork() -> Result<Option<Pid>> {
     let parent = nix::unistd::getpid();
+    let child = fork_untied()?;
+    if child.is_none() {
+        // SAFETY: PR_SET_PDEATHSIG takes a signal number and touches no memory.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        // The parent may have died before that took effect.
+        if nix::unistd::getppid() != parent {
+            exit_child();
+        }
+    }
+    Ok(child)
+}
+
+/// Forks; `None` in the child, which outlives this process.
+pub fn fork_untied() -> Result<Option<Pid>> {
     // SAFETY: the program has one thread, so the child may do all that its
     // parent could (fork(2)); in a test with threads the child only runs what
     // the test handed in.
     match unsafe { nix::unistd::fork()? } {
         ForkResult::Parent { child } => Ok(Some(child)),
-        ForkResult::Child => {
-            // SAFETY: PR_SET_PDEATHSIG takes a signal number and touches no memory.
-            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-            // The parent may have died before that took effect.
-            if nix::unistd::getppid() != parent {
-                exit_child();
-            }
-            Ok(None)
-        }
+        ForkResult::Child => Ok(None),
     }
-}
-
-/// Takes back that this process, a child from [`fork`], dies when its parent does.
-pub fn outlive_parent() {
-    // SAFETY: PR_SET_PDEATHSIG takes a signal number, or 0 for none, and touches no memory.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) };
 }
 
 /// Lets the program that `command` starts die when this process does.
