@@ -24,9 +24,10 @@ pub fn promote(host: &Host, resource: &str, minor: u32) -> Result<()> {
         match request(host, resource, minor, &Role::Primary)? {
             Reply::Done => return read_back(host, resource, minor, &Role::Primary),
             refused if refused.again() && attempt < PROMOTIONS => {}
-            Reply::Refused { code: codes::PRIMARY_NOP, text } => {
+            // DRBD has asked the fence-peer handler, whose line in the log has the reason.
+            Reply::Refused { code: codes::PRIMARY_NOP | codes::NO_UP_TO_DATE_DISK, text } => {
                 bail!(
-                    "DRBD refuses to promote {resource}: {text}; see what the handler says: journalctl -g fence-peer"
+                    "DRBD refuses to promote {resource}: {text}; see why with: journalctl -b -t block-drbd -g fence-peer | tail -n 3"
                 )
             }
             Reply::Refused { text, .. } => {

@@ -12,6 +12,10 @@ pub const NOTHING_TO_DO: i32 = 2;
 /// Somebody has the device open (SS_DEVICE_IN_USE).
 pub const DEVICE_IN_USE: i32 = -12;
 
+/// A promotion of a disk that DRBD does not call UpToDate. A Consistent one becomes so when a fence-peer
+/// handler has reported the peer as fenced (drbd_nl.c, drbd_set_role).
+pub const NO_UP_TO_DATE_DISK: i32 = -2;
+
 /// A promotion without the peer, which no fence-peer handler has reported as fenced.
 pub const PRIMARY_NOP: i32 = -7;
 
@@ -57,7 +61,7 @@ const CODES: &[(i32, &str, &str)] = &[
     (1, "SUCCESS", "done"),
     (0, "UNKNOWN_ERROR", "unknown error"),
     (-1, "TWO_PRIMARIES", "the peer is Primary and the configuration allows one Primary only"),
-    (-2, "NO_UP_TO_DATE_DISK", "no access to UpToDate data"),
+    (NO_UP_TO_DATE_DISK, "NO_UP_TO_DATE_DISK", "no access to UpToDate data"),
     (-4, "NO_LOCAL_DISK", "a resync needs a local disk"),
     (-5, "NO_REMOTE_DISK", "a resync needs a disk on the peer"),
     (-6, "CONNECTED_OUTDATES", "a connected disk cannot become Outdated"),
