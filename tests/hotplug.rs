@@ -698,6 +698,15 @@ fn an_add_waits_for_the_peer_before_drbd_asks_the_handler() {
     }
 }
 
+#[test]
+fn a_role_that_another_program_gives_in_the_same_moment_is_not_taken_over() {
+    let machine = Machine::new();
+    // DRBD answers that the volume is Primary already, although it was Secondary a moment before.
+    machine.drbd.with(|model| model.faults.insert(PRIMARY_COMMAND, Fault::Refuse(2)));
+    refused(&machine, 4, "another program has made r0 Primary in the same moment");
+    assert_eq!(machine.drbd.log().len(), 1, "the role is not taken back either");
+}
+
 /// A fence-peer handler decides, and DRBD asks it: no rule stands before that.
 #[test]
 fn fencing_decides_about_a_peer_that_is_out_of_sight() {
@@ -706,7 +715,7 @@ fn fencing_decides_about_a_peer_that_is_out_of_sight() {
     let started = Instant::now();
     machine.volume(drbd_kernel::Volume::lose_peer);
     machine.drbd.with(|model| model.resources[0].fencing = 1);
-    let fenced = "the peer is not known to be Outdated, fencing forbids to become Primary; see what the handler says: journalctl -g fence-peer";
+    let fenced = "the peer is not known to be Outdated, fencing forbids to become Primary; see why with: journalctl -b -t block-drbd -g fence-peer";
     refused(&machine, 4, fenced);
     assert!(started.elapsed() >= Duration::from_secs(1), "the peer is waited for: {:?}", started.elapsed());
     machine.drbd.with(|model| model.resources[0].fences = true);

@@ -8,8 +8,10 @@ use anyhow::{Context, Result, bail};
 
 /// What DRBD said to one request.
 pub enum Reply {
-    /// It is done, or was so already.
+    /// It is done.
     Done,
+    /// It was so already.
+    NothingToDo,
     /// It was refused.
     Refused {
         /// DRBD's number.
@@ -30,7 +32,8 @@ pub fn ask(
         let mut genl = host.genl();
         let generation = drbd::detect(&genl, || host.read_optional("/proc/drbd"))?;
         match request(&mut genl, generation)? {
-            Answer::Done | Answer::NothingToDo => Ok((0, String::new())),
+            Answer::Done => Ok((codes::NO_ERROR, String::new())),
+            Answer::NothingToDo => Ok((codes::NOTHING_TO_DO, String::new())),
             Answer::Refused { code, text, info } => {
                 Ok((code, [text, info.join(", ")].join(" ").trim().to_string()))
             }
@@ -52,7 +55,11 @@ pub fn ask(
 fn reply(answer: &str) -> Result<Reply> {
     let (code, text) = answer.split_once('\n').context("half an answer from a child")?;
     let Ok(code) = code.parse::<i32>() else { bail!("{text}") };
-    Ok(if code == 0 { Reply::Done } else { Reply::Refused { code, text: text.into() } })
+    Ok(match code {
+        codes::NO_ERROR => Reply::Done,
+        codes::NOTHING_TO_DO => Reply::NothingToDo,
+        code => Reply::Refused { code, text: text.into() },
+    })
 }
 
 impl Reply {

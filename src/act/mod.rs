@@ -38,10 +38,12 @@ pub fn run(host: &mut Host, plan: &Plan, settings: &Settings, undo_by: Deadline)
         let result = take(host, step, settings, &mut outcome.pending);
         host.note(name(step), before);
         if let Err(error) = result {
-            outcome.failure = Some(error);
             host.set_deadline(undo_by.despite_signals());
-            // The failed step comes first: a refused request may have changed something.
-            undo(host, &plan.steps[..=done], &mut outcome.pending);
+            // The failed step comes first: a refused request may have changed something. A role that
+            // another program has given is not undone.
+            let undone = done + usize::from(!error.is::<role::Overtaken>());
+            undo(host, &plan.steps[..undone], &mut outcome.pending);
+            outcome.failure = Some(error);
             break;
         }
     }

@@ -8,6 +8,7 @@ use crate::host::Host;
 use crate::report::Refused;
 use crate::rules::held;
 use anyhow::{Context, Result, bail, ensure};
+use std::fmt;
 use std::time::Duration;
 
 /// The first and the longest pause between two tries: blkback closes a device
@@ -17,12 +18,30 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_m
 /// How often a promotion is asked for again when DRBD says that it is busy.
 const PROMOTIONS: u32 = 5;
 
+/// Another program has made the volume Primary after this one had seen it Secondary: the role is not this
+/// program's, and the other may have the device open.
+#[derive(Debug)]
+pub struct Overtaken(String);
+
+impl fmt::Display for Overtaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "another program has made {0} Primary in the same moment; if nobody needs that run: block-drbd release {0}; then start the guest again",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for Overtaken {}
+
 /// Makes a volume Primary, never by force.
 pub fn promote(host: &Host, resource: &str, minor: u32) -> Result<()> {
     let mut pause = PAUSE.0;
     for attempt in 1.. {
         match request(host, resource, minor, &Role::Primary)? {
-            Reply::Done => return read_back(host, resource, minor, &Role::Primary),
+            Reply::NothingToDo if attempt == 1 => return Err(Overtaken(resource.into()).into()),
+            Reply::Done | Reply::NothingToDo => return read_back(host, resource, minor, &Role::Primary),
             refused if refused.again() && attempt < PROMOTIONS => {}
             // DRBD has asked the fence-peer handler, whose line in the log has the reason.
             Reply::Refused { code: codes::PRIMARY_NOP | codes::NO_UP_TO_DATE_DISK, text } => {
@@ -47,7 +66,9 @@ pub fn demote(host: &Host, resource: &str, minor: u32) -> Result<()> {
         let reply = request(host, resource, minor, &Role::Secondary)?;
         let again = reply.again();
         match reply {
-            Reply::Done => return read_back(host, resource, minor, &Role::Secondary),
+            Reply::Done | Reply::NothingToDo => {
+                return read_back(host, resource, minor, &Role::Secondary);
+            }
             Reply::Refused { text, .. } if again => {
                 host.pause(pause).with_context(|| format!("/dev/drbd{minor}: {text}"))?;
             }
@@ -82,7 +103,7 @@ fn until_closed(host: &Host, resource: &str, minor: u32) -> Result<Option<i32>> 
         let reply = request(host, resource, minor, &Role::Secondary)?;
         let again = reply.again();
         match reply {
-            Reply::Done => return Ok(None),
+            Reply::Done | Reply::NothingToDo => return Ok(None),
             Reply::Refused { code, .. } if !again || host.pause(pause).is_err() => return Ok(Some(code)),
             Reply::Refused { .. } => pause = (pause * 2).min(PAUSE.1),
         }

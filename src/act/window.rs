@@ -37,7 +37,7 @@ pub fn close(host: &mut Host, resource: &str, alone: bool, kept: Option<&str>) -
     }
     if found.connections.iter().any(Connection::allows_two_primaries) {
         match allow(host, resource, false)? {
-            Reply::Done => read_back(host, resource, false)?,
+            Reply::Done | Reply::NothingToDo => read_back(host, resource, false)?,
             Reply::Refused { code: codes::NEED_ALLOW_TWO_PRI, text } => {
                 return Ok(Some(format!("two nodes may still have {resource} Primary: {text}")));
             }
