@@ -2,41 +2,43 @@
 //!
 //! A program that dies with this process (PR_SET_PDEATHSIG) leaves behind what it has started itself:
 //! an ssh or a call to a power switch, which would take effect after DRBD has been told that nothing is
-//! known. So a guard leads the group of each program. It waits for the end of a pipe whose other
+//! known. So a guard leads the group of each program. It waits for the end of a socket whose other
 //! end only this process has, and which the kernel closes however this process ends; then the guard
 //! kills the whole group.
 
 #![allow(clippy::disallowed_methods)]
 
-use super::sys;
-use anyhow::{Context, Result};
+use super::bounded::readable;
+use super::{Deadline, sys};
+use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, setpgid};
-use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::os::fd::OwnedFd;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
 
 /// The group, as long as its guard has not been dismissed by dropping this. What then still runs in
 /// it goes on: a daemon that a program has left behind.
 pub struct Group {
     guard: Pid,
-    _alive: OwnedFd,
+    alive: UnixStream,
 }
 
 impl Group {
-    /// Makes a group with nothing in it but its guard.
-    pub fn new() -> Result<Group> {
-        let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("making a pipe")?;
+    /// Makes a group with nothing in it but its guard, which stands there when this returns.
+    pub fn new(deadline: Deadline) -> Result<Group> {
+        let (ours, theirs) = UnixStream::pair().context("making a pair of sockets")?;
         // Not one that dies with this process: it could be killed before it stands guard.
         let Some(guard) = sys::fork_untied().context("starting the guard of a process group")? else {
-            drop(writer);
-            stand_guard(File::from(reader));
+            drop(ours);
+            stand_guard(theirs);
         };
-        let group = Group { guard, _alive: writer };
-        // The guard does so, too: whichever of the two comes first.
-        setpgid(guard, guard).context("making a process group")?;
+        drop(theirs);
+        let group = Group { guard, alive: ours };
+        readable(&group.alive, deadline).context("waiting for the guard of a process group")?;
+        let said = (&group.alive).read(&mut [0]).context("listening to the guard of a process group")?;
+        ensure!(said == 1, "the guard of a process group has died");
         Ok(group)
     }
 
@@ -59,13 +61,13 @@ impl Drop for Group {
     }
 }
 
-/// Leads the group, and kills it at the end of the pipe.
-fn stand_guard(mut alive: File) -> ! {
+/// Leads the group, and kills it when its maker has ended.
+fn stand_guard(mut maker: UnixStream) -> ! {
     let own = nix::unistd::getpid();
     // In the caller's group it would kill xl.
-    if setpgid(own, own).is_ok() {
-        // Nobody writes into it: it ends, or is interrupted by a signal that is for the caller.
-        while alive.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::Interrupted) {}
+    if setpgid(own, own).is_ok() && maker.write_all(b"!").is_ok() {
+        // Nothing comes: it ends, or is interrupted by a signal that is for the maker.
+        while maker.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::Interrupted) {}
         let _ = killpg(own, Signal::SIGKILL);
     }
     sys::exit_child()

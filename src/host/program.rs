@@ -163,7 +163,7 @@ fn finish(
     largest: usize,
 ) -> Result<Said> {
     let [program, arguments @ ..] = command else { bail!("the command is empty") };
-    let group = Group::new()?;
+    let group = Group::new(deadline)?;
     let mut child =
         spawn(program, arguments, environment, &group).with_context(|| format!("starting {program}"))?;
     let said = listen(&mut child, deadline, largest);
@@ -241,7 +241,9 @@ fn bury(child: &mut Child) {
 
 /// One output of a program.
 struct Ear {
-    pipe: Option<File>,
+    pipe: File,
+    /// Whether all of it has been read.
+    at_end: bool,
     said: Vec<u8>,
     /// How much of it is of interest.
     most: usize,
@@ -250,20 +252,20 @@ struct Ear {
 impl Ear {
     fn new(pipe: OwnedFd, most: usize) -> Result<Ear> {
         fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).context("preparing to read what it prints")?;
-        Ok(Ear { pipe: Some(pipe.into()), said: Vec::new(), most })
+        Ok(Ear { pipe: pipe.into(), at_end: false, said: Vec::new(), most })
     }
 
     /// The pipe, unless its end has been read.
     fn open(&self) -> Option<BorrowedFd<'_>> {
-        self.pipe.as_ref().map(AsFd::as_fd)
+        (!self.at_end).then(|| self.pipe.as_fd())
     }
 
     /// Reads what is there now, and no more than a pipe holds: whoever writes without end is not
     /// listened to without end. Keeps one byte more than is of interest.
     fn hear(&mut self) -> Result<()> {
-        let Some(pipe) = &mut self.pipe else { return Ok(()) };
-        if hear(pipe, &mut self.said, self.most + 1).context("reading what it printed")? {
-            self.pipe = None;
+        if !self.at_end {
+            let heard = hear(&mut self.pipe, &mut self.said, self.most + 1);
+            self.at_end = heard.context("reading what it printed")?;
         }
         Ok(())
     }

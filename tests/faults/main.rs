@@ -206,20 +206,23 @@ fn confirm(bench: &Bench, flow: &Flow, calls: &[Vec<Call>]) {
     oracle::converges(&stage.machine, flow, After::Remove).unwrap();
 }
 
-/// All faults of one call.
-fn faults(flow: &Flow, call: Call) -> Vec<Fault> {
+/// All faults of a call of `path`.
+fn faults(flow: &Flow, path: &[Call], at: usize) -> Vec<Fault> {
+    let call = path[at];
+    // The guard of a process group ends inside its last call: it is killed there.
+    let returns = call.returns() && (at + 1 < path.len() || call.name() == "execve");
     let errors = call.errors().iter().map(|errno| Fault::Errno(*errno));
     let kills = [Fault::KillBefore, Fault::KillAfter]
         .into_iter()
-        .filter(|fault| *fault == Fault::KillBefore || call.returns());
+        .filter(|fault| *fault == Fault::KillBefore || returns);
     errors.chain(kills).chain(flow.times.delays.map(Fault::Delay)).collect()
 }
 
 fn pairs<'a>(flow: &'a Flow, calls: &'a [Vec<Call>]) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
     for (process, path) in calls.iter().enumerate() {
-        for (at, call) in path.iter().enumerate() {
-            for (number, fault) in faults(flow, *call).into_iter().enumerate() {
+        for at in 0..path.len() {
+            for (number, fault) in faults(flow, path, at).into_iter().enumerate() {
                 let after = After::ALL[(at + number) % After::ALL.len()];
                 pairs.push(Pair { flow, calls, process, at, fault, after });
             }
