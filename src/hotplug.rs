@@ -96,6 +96,9 @@ fn judge(
     let mut at_source = None;
     loop {
         let mut facts = gather::facts(host, event, target, settings);
+        if event.action == Action::Add {
+            gather::look_for_openers(host, &mut facts);
+        }
         if let Some(peer) = facts.source() {
             let by = host.deadline().earlier_by(REST).at_most(settings.incoming());
             let ask = || host.timed("source", || gather::source::ask(host, &facts, peer, settings, by));

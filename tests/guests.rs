@@ -188,6 +188,31 @@ fn what_nobody_has_open_is_promoted_anew() {
     assert!(machine.claim().unwrap().contains(&format!("\"promoted\":[{}]", machine.device.minor)));
 }
 
+/// The guest for which this program has promoted it is gone, or the add was killed: anybody may have opened it
+/// since.
+#[test]
+fn a_record_of_its_own_does_not_show_who_has_it_open() {
+    for users in ["", "4", "5"] {
+        let machine = by_hand(true);
+        let minor = machine.device.minor;
+        let user = |domid| format!(r#"{{"domid":{domid},"devid":51712,"minor":{minor}}}"#);
+        let users = if users.is_empty() { String::new() } else { user(users) };
+        let record = format!(r#"{{"version":1,"resource":"r0","promoted":[{minor}],"users":[{users}]}}"#);
+        machine.file("run/block-drbd/claims/r0.json", &record);
+        refused(&machine, 5, 51712, "is open in this domain, and it is not seen by whom [held]");
+        assert_eq!((machine.role(), machine.claim()), (1, Some(record)), "the record stays as it was");
+        machine.file("sys/block/loop9/loop/backing_file", &format!("/dev/drbd{minor}\n"));
+        refused(&machine, 5, 51712, "is open in this domain by the loop device loop9 [held]");
+        std::fs::remove_dir_all(machine.path("sys/block/loop9")).unwrap();
+        assert!(machine.drbd.log().iter().all(|asked| !asked.primary), "{users}");
+        machine.volume(|volume| volume.open = false);
+        assert_eq!(add(&machine, 5, 51712), (0, String::new()), "{users}");
+        assert_eq!(machine.role(), 1);
+        let claim = machine.claim().unwrap();
+        assert!(claim.contains("\"domid\":5") && !claim.contains("\"domid\":4"), "{claim}");
+    }
+}
+
 /// It may be a device that is only just being closed.
 #[test]
 fn who_is_just_closing_it_is_waited_for() {

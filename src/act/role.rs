@@ -4,7 +4,7 @@ use super::ask::{Reply, ask};
 use crate::facts::{PhysicalDevice, Role};
 use crate::gather::drbd::{self, codes};
 use crate::gather::{self, openers};
-use crate::host::Host;
+use crate::host::{Deadline, Host};
 use crate::report::Refused;
 use crate::rules::held;
 use anyhow::{Context, Result, bail, ensure};
@@ -78,14 +78,10 @@ pub fn demote(host: &Host, resource: &str, minor: u32) -> Result<()> {
     }
 }
 
-/// Makes a volume Secondary that is Primary by somebody's hand. Where it is still open `within`
+/// Makes a volume Secondary that is Primary for no guest. Where it is still open `within`
 /// this time, the guest is refused, and everybody who is seen to have it open is named.
-pub fn hand_back(host: &mut Host, resource: &str, device: PhysicalDevice, within: Duration) -> Result<()> {
-    let whole = host.deadline();
-    host.set_deadline(whole.at_most(within));
-    let left = until_closed(host, resource, device.minor);
-    host.set_deadline(whole);
-    match left? {
+pub fn hand_back(host: &Host, resource: &str, device: PhysicalDevice, within: Duration) -> Result<()> {
+    match until_closed(host, resource, device.minor, host.deadline().at_most(within))? {
         None => read_back(host, resource, device.minor, &Role::Secondary),
         Some(codes::DEVICE_IN_USE) => {
             let openers = openers::look(host, device.major, device.minor).unwrap_or_default();
@@ -96,16 +92,22 @@ pub fn hand_back(host: &mut Host, resource: &str, device: PhysicalDevice, within
     }
 }
 
-/// Asks for Secondary as long as that may help; DRBD's last refusal, or nothing.
-fn until_closed(host: &Host, resource: &str, minor: u32) -> Result<Option<i32>> {
+/// Asks for Secondary until `patience` is over, as long as that may help; DRBD's last refusal, or nothing.
+/// A request that has begun is not cut off by it: its answer tells why the guest is refused.
+fn until_closed(host: &Host, resource: &str, minor: u32, patience: Deadline) -> Result<Option<i32>> {
     let mut pause = PAUSE.0;
     loop {
         let reply = request(host, resource, minor, &Role::Secondary)?;
         let again = reply.again();
         match reply {
             Reply::Done | Reply::NothingToDo => return Ok(None),
-            Reply::Refused { code, .. } if !again || host.pause(pause).is_err() => return Ok(Some(code)),
-            Reply::Refused { .. } => pause = (pause * 2).min(PAUSE.1),
+            Reply::Refused { code, .. } => {
+                let left = patience.remaining().unwrap_or_default();
+                if !again || left.is_zero() || host.pause(pause.min(left)).is_err() {
+                    return Ok(Some(code));
+                }
+                pause = (pause * 2).min(PAUSE.1);
+            }
         }
     }
 }

@@ -93,7 +93,7 @@ pub struct Facts {
     /// The devices that are stacked on the named volume (/sys/block/drbdN/holders).
     pub holders: Known<Vec<String>>,
     /// Who is seen to have the named volume open in this domain, in words. Asked for where it is
-    /// Primary and no guest has it.
+    /// Primary and no guest has it ([`Facts::is_primary_for_no_guest`]).
     pub openers: Known<Vec<String>>,
     /// What this program has recorded of the resource; `None` when nothing.
     pub claim: Known<Option<Claim>>,
@@ -182,24 +182,11 @@ impl Facts {
         claim.is_some_and(|claim| claim.two_primaries == Some(false))
     }
 
-    /// Whether the named volume is Primary although this program has not promoted it for anybody and no
-    /// guest of this host has it: somebody else has, and may have it open.
-    pub fn is_primary_by_hand(&self) -> bool {
-        let Some(volume) = self.volume() else { return false };
-        let promoted = |claim: &Claim| claim.promoted.contains(&volume.minor);
-        let recorded = self.claim.value().is_none_or(|claim| claim.as_ref().is_some_and(promoted));
-        self.is_primary(volume.minor) && !recorded && self.has_no_user(volume.minor)
-    }
-
-    /// Whether the named volume is Primary, and neither a guest of this host nor this very add has made it so
-    /// or keeps it so: whoever has it open now is somebody else.
+    /// Whether the named volume is Primary here and certainly no guest of this host has it. A record of
+    /// ours proves nothing of who has it open now: a guest that is gone may have left it Primary, a
+    /// killed add too, and since then any program may have opened it.
     pub fn is_primary_for_no_guest(&self) -> bool {
-        let Some(volume) = self.volume() else { return false };
-        let own = self.backend.value().and_then(|backend| Some(backend.as_ref()?.domid));
-        let claim = self.claim.value().and_then(Option::as_ref);
-        let mut claimants = claim.into_iter().flat_map(|claim| &claim.users);
-        let ours = claimants.any(|user| user.minor == volume.minor && Some(user.domid) == own);
-        self.is_primary(volume.minor) && !ours && self.has_no_user(volume.minor)
+        self.volume().is_some_and(|volume| self.is_primary(volume.minor) && self.has_no_user(volume.minor))
     }
 
     /// Whether the named volume has this minor and is Primary here.

@@ -101,6 +101,7 @@ pub fn dry_run_of_many(
     let no_backend = Known::Unknown("no backend is concerned".into());
     let mut facts = facts_around(host, around, None, no_backend, Ok(target), resource);
     usage(host, &mut facts);
+    look_for_openers(host, &mut facts);
     durability(host, around, &mut facts, settings);
     if let (Ok(target), Some(volume)) = (&facts.target, facts.volume()) {
         facts.last_flush = Known::from(probes::last(host, &target.resource, volume.minor));
@@ -216,6 +217,13 @@ fn usage(host: &Host, facts: &mut Facts) {
         facts.mounts = Known::from(usage::mounts(host, major, minor));
         facts.swap = Known::from(usage::swap(host, minor));
         facts.holders = Known::from(usage::holders(host, minor));
+    }
+}
+
+/// Who has the named volume open in this domain, where it is Primary for no guest. It is not asked again
+/// once an add has promoted the volume itself: DRBD has told then that nobody had it open.
+pub fn look_for_openers(host: &Host, facts: &mut Facts) {
+    if let (Some(minor), Some(&major)) = (facts.volume().map(|volume| volume.minor), facts.major.value()) {
         facts.openers = match facts.is_primary_for_no_guest() {
             true => Known::from(openers::look(host, major, minor)),
             // Nobody can open a Secondary (drbd_main.c, drbd_open).

@@ -44,10 +44,12 @@ fn attach(
         Ok(target) => target.resource.clone(),
         Err(reason) => return Plan::nothing(reason.clone()),
     };
-    let by_hand = facts.is_primary_by_hand();
-    let promote = by_hand || volume.role != Role::Primary;
+    // DRBD alone knows whether anybody has it open: it makes nothing Secondary that is, and asks the
+    // fence-peer handler anew when it is promoted again.
+    let hand_back = facts.is_primary_for_no_guest();
+    let promote = hand_back || volume.role != Role::Primary;
     let mut steps = Vec::new();
-    if by_hand {
+    if hand_back {
         let (resource, within) = (resource.clone(), settings.healing());
         steps.push(Step::HandBack { resource, device, within });
     }

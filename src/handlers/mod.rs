@@ -73,7 +73,7 @@ pub enum Step {
         /// What is to be recorded; nothing when no volume was written alone.
         after: Option<Lone>,
     },
-    /// Makes one volume Secondary that is Primary by somebody's hand, before a guest is given it: DRBD
+    /// Makes one volume Secondary that is Primary for no guest, before a guest is given it: DRBD
     /// refuses while anybody has it open. The resource's lock keeps other adds away. Undone by
     /// nothing: nobody had it open, so nobody needs the role.
     HandBack {

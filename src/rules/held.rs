@@ -43,16 +43,16 @@ fn opened(facts: &Facts, minor: u32) -> Judgement {
             let Found { message, remedy, .. } = is_open(minor, openers);
             refuse_for_now(message, remedy)
         }
-        _ if facts.is_primary_by_hand() => Judgement::Found(by_hand(facts, minor)).at_most(Severity::Info),
+        _ if facts.is_primary_for_no_guest() => Judgement::Found(for_no_guest(facts, minor)).at_most(Severity::Info),
         _ => Judgement::Pass,
     }
 }
 
-fn by_hand(facts: &Facts, minor: u32) -> Found {
+fn for_no_guest(facts: &Facts, minor: u32) -> Found {
     let name = facts.target.as_ref().map_or("the resource", |target| &target.resource);
     found(
         format!(
-            "/dev/drbd{minor} is Primary here, and no record says for whom: a start first has DRBD make it Secondary, which fails while anybody has it open"
+            "/dev/drbd{minor} is Primary here, and no guest of this host has it: a start first has DRBD make it Secondary, which fails while anybody has it open"
         ),
         format!("to do that now run: block-drbd release {name}"),
     )

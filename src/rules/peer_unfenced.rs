@@ -31,7 +31,7 @@ fn check(facts: &Facts) -> Judgement {
         return Judgement::Pass;
     }
     let unfenced = resource.connections.iter().filter(|connection| may_be_promoted(connection, volume));
-    let mut found = unfenced.map(|connection| judge(facts, resource, volume, connection));
+    let mut found = unfenced.map(|connection| judge(facts, resource, connection));
     found.find(|judgement| *judgement != Judgement::Pass).unwrap_or(Judgement::Pass)
 }
 
@@ -58,17 +58,14 @@ fn may_be_promoted(connection: &Connection, volume: &Volume) -> bool {
     !connection.is_connected() && !peer.is_some_and(|peer| stale(&peer.disk))
 }
 
-fn judge(facts: &Facts, resource: &Resource, volume: &Volume, connection: &Connection) -> Judgement {
+fn judge(facts: &Facts, resource: &Resource, connection: &Connection) -> Judgement {
     let (name, peer) = (&resource.name, &connection.peer);
     let connecting = is_connecting(&connection.state);
     let remedy = remedy(resource, peer, connecting);
     let policy = format!("whether {peer}, which is not connected, is kept from being Primary too");
     match &connection.fencing {
         Known::Is(Fencing::ResourceOnly | Fencing::ResourceAndStonith) => {
-            return match is_promoted_anew(facts, volume) {
-                true => fenced(resource, connection),
-                false => stays_primary(resource, connection),
-            };
+            return fenced(resource, connection);
         }
         Known::Is(Fencing::DontCare) => {}
         Known::Is(Fencing::Other(word)) => {
@@ -92,30 +89,10 @@ fn judge(facts: &Facts, resource: &Resource, volume: &Volume, connection: &Conne
     }
 }
 
-/// Whether the add promotes the volume, so that DRBD asks the fence-peer handler and promotes only where that
-/// has kept the peer from it (drbd_nl.c, drbd_set_role).
-fn is_promoted_anew(facts: &Facts, volume: &Volume) -> bool {
-    volume.role != Role::Primary || facts.is_primary_by_hand()
-}
-
-/// A volume that this program has promoted for a guest that is gone, and not released yet. DRBD asks the
-/// handler once when a Primary loses its peer, and lets the Primary go on whatever the answer is: the peer
-/// may run a guest that had its other half here.
-fn stays_primary(resource: &Resource, connection: &Connection) -> Judgement {
-    let (name, peer, state) = (&resource.name, &connection.peer, &connection.state);
-    let message = format!(
-        "{name} is still Primary here for a guest that is gone, it is not connected to {peer} ({state}), and {peer} may be Primary too"
-    );
-    let remedy = format!(
-        "run: block-drbd release {name}; then start the guest again, and DRBD asks the fence-peer handler about {peer}"
-    );
-    match is_connecting(state) {
-        true => refuse_while_connecting(message, remedy),
-        false => refuse(message, remedy),
-    }
-}
-
-/// A peer that can be reached tells DRBD more than a handler can: it is waited for before DRBD asks that.
+/// The add promotes the volume, also one that was Primary for no guest: that is made Secondary first. So DRBD
+/// asks the fence-peer handler, and promotes only where that has kept the peer from being Primary
+/// (drbd_nl.c, drbd_set_role). A peer that can be reached tells DRBD more than a handler can: it is waited
+/// for before DRBD asks that.
 fn fenced(resource: &Resource, connection: &Connection) -> Judgement {
     let (name, peer, state) = (&resource.name, &connection.peer, &connection.state);
     match is_connecting(state) {

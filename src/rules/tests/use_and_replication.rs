@@ -92,7 +92,7 @@ fn how_to_see_that_promotion_is_risky() {
         assert_eq!(lost(C::StandAlone, D::DUnknown), "standalone", "nobody makes a connection");
         assert_eq!(lost(C::Other("Pondering".into()), D::DUnknown), "");
         assert_eq!(lost(C::Connecting, D::Outdated), "", "the peer is no danger");
-        // a role that is not given anew: DRBD does not ask the handler
+        // Primary for no guest: it is made Secondary first, and DRBD asks the handler anew
         let primary = |peer_disk: D, claimed: bool| after(|f| {
             connecting(f);
             fencing(policy.clone())(f);
@@ -100,9 +100,9 @@ fn how_to_see_that_promotion_is_risky() {
             resource(f).volumes[0].role = Role::Primary;
             f.claim = Known::Is(claimed.then(|| Claim { promoted: vec![3], ..Claim::new("r0") }));
         });
-        assert_eq!(primary(D::DUnknown, true), "peer-unfenced~~", "promoted for a guest that is gone");
-        assert_eq!(primary(D::Outdated, true), "", "the handler has established that");
-        assert_eq!(primary(D::DUnknown, false), "info:peer-unfenced~~ info:held", "by hand: it is made Secondary first");
+        assert_eq!(primary(D::DUnknown, true), "info:peer-unfenced~~ info:held", "promoted for a guest that is gone");
+        assert_eq!(primary(D::Outdated, true), "info:held", "the handler has established that");
+        assert_eq!(primary(D::DUnknown, false), "info:peer-unfenced~~ info:held", "by hand");
     }
 
     // own disk Consistent: only through fencing success
@@ -428,7 +428,11 @@ fn decision_tables() {
     assert_eq!(primary(&somebody, None), "held~");
     assert_eq!(primary(&nobody, ours(vec![])), "info:held");
     assert_eq!(primary(&nobody, ours(vec![4])), "info:held", "another volume");
-    assert_eq!(primary(&nobody, ours(vec![3])), "", "a pending release");
+    assert_eq!(primary(&nobody, ours(vec![3])), "info:held", "a pending release proves nothing of who has it open");
+    let killed = |domid| ours(vec![3]).map(|claim| Claim { users: vec![Claimant { domid, devid: 51712, minor: 3, unproven: None }], ..claim });
+    assert_eq!(primary(&nobody, killed(4)), "info:held", "an add that was killed");
+    assert_eq!(primary(&nobody, killed(5)), "info:held", "an add of this very guest that was killed");
+    assert_eq!(primary(&somebody, killed(5)), "held~");
     assert_eq!(primary(&somebody, ours(vec![3])), "held~");
     assert_eq!(after(|f| { resource(f).volumes[0].role = Role::Primary; users(stub_domain())(f) }), "");
 
