@@ -43,7 +43,9 @@ fn opened(facts: &Facts, minor: u32) -> Judgement {
             let Found { message, remedy, .. } = is_open(minor, openers);
             refuse_for_now(message, remedy)
         }
-        _ if facts.is_primary_for_no_guest() => Judgement::Found(for_no_guest(facts, minor)).at_most(Severity::Info),
+        _ if facts.is_primary_for_no_guest() => {
+            Judgement::Found(for_no_guest(facts, minor)).at_most(Severity::Info)
+        }
         _ => Judgement::Pass,
     }
 }
