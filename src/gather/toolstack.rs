@@ -35,8 +35,15 @@ pub fn guest(
 /// Whether what called this process is `xl migrate-receive`: libxl starts the script from the
 /// process that receives the guest (libxl_exec.c, libxl__exec after fork).
 pub fn receives_migration(host: &Host) -> Result<bool> {
-    let caller = host.caller()?;
-    Ok(caller.split('\0').any(|argument| argument == "migrate-receive"))
+    Ok(is_migrate_receive(&host.caller()?))
+}
+
+/// Whether this command line, its words ended by zeros, is xl with the command `migrate-receive`. Before its
+/// command xl takes options without a value only (xl.c, main).
+fn is_migrate_receive(command_line: &str) -> bool {
+    let mut words = command_line.split('\0');
+    let is_xl = words.next().is_some_and(|program| program.rsplit('/').next() == Some("xl"));
+    is_xl && words.find(|word| !word.starts_with('-')) == Some("migrate-receive")
 }
 
 /// The paths of the configurations that Xen starts by itself or that an administrator keeps with it.
@@ -76,5 +83,29 @@ fn run_hotplug_scripts(host: &Host) -> Result<Option<bool>> {
         Some(text) => domu::run_hotplug_scripts(&text).context(domu::XL_CONF),
         None if host.is_whole("/etc/xen") => Ok(None),
         None => bail!("/etc/xen is not in the directory that stands for the machine"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_migrate_receive;
+
+    #[test]
+    fn only_the_command_of_xl_tells_that_it_receives() {
+        for (command_line, receives) in [
+            ("xl\0migrate-receive\0", true),
+            ("/usr/lib/xen-4.17/bin/xl\0-vv\0-t\0migrate-receive\0-p\0", true),
+            ("xl\0create\0migrate-receive\0", false),
+            ("xl\0create\0x.cfg\0name=\"a\"\0migrate-receive\0", false),
+            ("xl\0-v\0restore\0migrate-receive\0", false),
+            ("sh\0migrate-receive\0", false),
+            ("/tmp/xl/sh\0migrate-receive\0", false),
+            ("notxl\0migrate-receive\0", false),
+            ("migrate-receive\0", false),
+            ("xl\0", false),
+            ("", false),
+        ] {
+            assert_eq!(is_migrate_receive(command_line), receives, "{command_line:?}");
+        }
     }
 }
