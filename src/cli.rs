@@ -145,8 +145,8 @@ pub enum Command {
         domid: u32,
         /// Its name there
         name: String,
-        /// Each of its volumes, as RESOURCE/VOLUME=GENERATION
-        #[arg(required = true, value_name = "RES/VOL=GENERATION")]
+        /// Each of its volumes, as RESOURCE/VOLUME=GENERATION:DEVICE
+        #[arg(required = true, value_name = "RES/VOL=GENERATION:DEVICE")]
         volumes: Vec<String>,
     },
     /// List the rules, or explain one

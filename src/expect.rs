@@ -1,4 +1,4 @@
-//! `expect UUID DOMID NAME RES/VOL=GENERATION …`: what `migrate` on the source has called here, before it starts xl.
+//! `expect UUID DOMID NAME RES/VOL=GENERATION:DEVID …`: what `migrate` on the source has called here, before it starts xl.
 //!
 //! It only notes what the source says, so that the start of the guest need not ask while the guest
 //! stands still. It allows nothing by itself: every rule is asked as always.
@@ -47,15 +47,19 @@ fn vm_node(uuid: &str) -> Result<String> {
     Ok(format!("/vm/{uuid}"))
 }
 
-/// `RES/VOL=GENERATION`.
+/// `RES/VOL=GENERATION:DEVID`; an older source writes no `:DEVID`.
 fn volume(word: &str) -> Result<(String, ExpectedVolume)> {
     let read = || {
         let (target, generation) = word.split_once('=')?;
         let Target { resource, volume } = Target::parse(target.as_bytes()).ok()?;
+        let (generation, devid) = match generation.split_once(':') {
+            Some((generation, devid)) => (generation, Some(devid.parse().ok()?)),
+            None => (generation, None),
+        };
         let current_uuid = u64::from_str_radix(generation, 16).ok()?;
-        Some((resource, ExpectedVolume { number: volume?, current_uuid }))
+        Some((resource, ExpectedVolume { number: volume?, current_uuid, devid }))
     };
-    read().with_context(|| format!("{} is not RESOURCE/VOLUME=GENERATION", report::one_line(word)))
+    read().with_context(|| format!("{} is not RESOURCE/VOLUME=GENERATION:DEVICE", report::one_line(word)))
 }
 
 fn note(host: &mut Host, expected: &Expected) -> Result<()> {

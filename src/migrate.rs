@@ -190,13 +190,13 @@ fn expectation(domain: &Domain, resources: &[Resource]) -> Result<Vec<String>> {
     ensure!(is_plain(&uuid) && is_plain(&domain.name), "its name has more than letters, digits and . _ + -");
     let mut words = vec![uuid, domain.domid.to_string(), domain.name.clone()];
     for resource in resources {
-        let of_guest =
-            |volume: &&Volume| domain.disks.iter().any(|disk| disk.drbd_minor == Some(volume.minor));
-        for volume in resource.volumes.iter().filter(of_guest) {
+        let disk = |volume: &Volume| domain.disks.iter().find(|disk| disk.drbd_minor == Some(volume.minor));
+        for (volume, disk) in resource.volumes.iter().filter_map(|volume| Some((volume, disk(volume)?))) {
             let Known::Is(generations) = volume.generations else {
                 bail!("the generation of {} is not known", resource.name)
             };
-            words.push(format!("{}/{}={:016X}", resource.name, volume.number, generations.current_uuid));
+            let (name, generation) = (&resource.name, generations.current_uuid);
+            words.push(format!("{name}/{}={generation:016X}:{}", volume.number, disk.devid));
         }
     }
     Ok(words)

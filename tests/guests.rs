@@ -55,6 +55,10 @@ fn a_copied_uuid_gives_no_second_guest_the_disk() {
     domain(&machine, 6, "name", "vm6--incoming");
     refused(&machine, 6, 51712, "; also: other-guest");
     domain(&machine, 6, "name", "vm5--incoming");
+    machine.guest(6, 51728, "r0");
+    domain(&machine, 6, "vm", "/vm/5");
+    domain(&machine, 6, "name", "vm5--incoming");
+    refused(&machine, 6, 51728, "; also: other-guest");
     assert_eq!(add(&machine, 6, 51712), (0, String::new()), "the other half of guest 5");
 }
 

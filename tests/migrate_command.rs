@@ -58,7 +58,7 @@ fn the_other_host_is_told_beforehand_who_comes() {
     let (code, text) = migrate(&machine, &["vm5", "b"]);
     assert_eq!(code, 0, "{text}");
     let announced = fs::read_to_string(machine.path("announced")).unwrap();
-    assert_eq!(announced, format!("x {uuid} 5 vm5 r0/0={generation:016X}\n"));
+    assert_eq!(announced, format!("x {uuid} 5 vm5 r0/0={generation:016X}:51712\n"));
 }
 
 #[test]

@@ -231,9 +231,29 @@ fn the_source_says_who_has_the_disk_there() {
     let machine = moving_in();
     ask_b(&machine, "cat ROOT/b.json");
     machine.file("b.json", &said_by_b("copy", "/vm/5"));
+    let (code, text) = machine.call("add");
+    assert!(code == 1 && text.contains("guest copy (domain 9) has volume 0 of r0 on b"), "{code}: {text}");
+    assert!(machine.drbd.log().is_empty() && !window(&machine));
+}
+
+/// `xl migrate -C` with another configuration: xvda has become xvdb.
+#[test]
+fn a_guest_that_moves_in_keeps_its_disks_apart() {
+    let machine = moving_in();
+    ask_b(&machine, "cat ROOT/b.json");
+    let said = said_by_b("vm5", "/vm/5");
+    let other = said.replace("\"devid\":51712", "\"devid\":51728");
+    assert_ne!(said, other, "{said}");
+    machine.file("b.json", &other);
+    let (code, text) = machine.call("add");
+    let words = "volume 0 of r0 is to be xvda of the guest that moves in, and it is its xvdb on b [incoming]";
+    assert!(code == 1 && text.contains(words), "{code}: {text}");
+    assert!(machine.drbd.log().is_empty() && !two_primaries(&machine) && !window(&machine));
+    // An older version does not tell the device.
+    machine.file("b.json", &said.replace("\"devid\":51712,", ""));
     assert_eq!(machine.call("add"), (0, String::new()));
     let claim = machine.claim().unwrap();
-    assert!(claim.contains("b says that guest copy (domain 9) has it"), "{claim}");
+    assert!(claim.contains("b does not tell the device number of domain 9"), "{claim}");
 }
 
 #[test]
@@ -278,7 +298,7 @@ fn expect(machine: &Machine, words: &[&str]) -> (i32, String) {
 }
 
 fn volume_word(machine: &Machine) -> String {
-    format!("r0/0={:X}", first_volume(machine).current_uuid)
+    format!("r0/0={:X}:51712", first_volume(machine).current_uuid)
 }
 
 /// A guest that was announced, at a destination that would ask the source otherwise.
@@ -297,6 +317,23 @@ fn a_guest_that_was_announced_is_not_asked_for() {
     assert_eq!(asked(&machine), 0);
     assert!(!machine.claim().unwrap().contains("unproven"));
     assert!(!machine.path(EXPECTED).exists(), "it belongs to one migration");
+}
+
+#[test]
+fn an_announcement_tells_which_disk_comes() {
+    let announce = |word: fn(String) -> String| {
+        let machine = announced();
+        let word = word(volume_word(&machine));
+        assert_eq!(expect(&machine, &[UUID, "9", "vm5", &word]), (0, String::new()));
+        let added = machine.call("add");
+        assert_eq!(asked(&machine), 0);
+        (added, machine.claim().unwrap_or_default())
+    };
+    let ((code, text), _) = announce(|word| word.replace("51712", "51728"));
+    assert!(code == 1 && text.contains("it is its xvdb on"), "{code}: {text}");
+    let (added, claim) = announce(|word| word.replace(":51712", ""));
+    assert_eq!(added, (0, String::new()));
+    assert!(claim.contains("does not tell the device number of domain 9"), "{claim}");
 }
 
 #[test]
@@ -336,6 +373,7 @@ fn what_cannot_be_expected_is_an_error() {
         (&[UUID, "9", "vm5", "r0=1"], 2, "is not RESOURCE/VOLUME=GENERATION"),
         (&[UUID, "9", "vm5", "all/0=1"], 2, "is not RESOURCE/VOLUME=GENERATION"),
         (&[UUID, "9", "vm5", "r0/0=x"], 2, "is not RESOURCE/VOLUME=GENERATION"),
+        (&[UUID, "9", "vm5", "r0/0=1:xvda"], 2, "is not RESOURCE/VOLUME=GENERATION"),
         (&[UUID, "9", "vm5"], 2, "block-drbd --help"),
         (&[UUID, "9", "vm5", "r9/0=1"], 3, "DRBD has no resource r9 up; run: drbdadm up r9"),
     ] {

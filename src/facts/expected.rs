@@ -37,6 +37,9 @@ pub struct ExpectedVolume {
     /// The generation of its data at the source ([`super::Generations::current_uuid`]). A resource of
     /// another pair of hosts may have the same name, but has other data.
     pub current_uuid: u64,
+    /// The device within the guest; `None` where the source has an older version of this program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devid: Option<u32>,
 }
 
 impl Expected {
@@ -63,7 +66,7 @@ impl Expected {
     pub fn users(&self) -> Vec<VolumeUser> {
         let user = |volume: &ExpectedVolume| {
             let (guest, vm) = (Some(self.guest.clone()), Some(self.vm.clone()));
-            VolumeUser { volume: volume.number, domid: self.domid, guest, vm }
+            VolumeUser { volume: volume.number, domid: self.domid, devid: volume.devid, guest, vm }
         };
         self.volumes.iter().map(user).collect()
     }

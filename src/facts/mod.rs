@@ -138,6 +138,13 @@ impl Facts {
         names_are_dom0s(&self.node.xen)
     }
 
+    /// Whether `user` is the disk of our own guest in another domain that is to be given the volume here:
+    /// another of its disks would write to what it takes for the first.
+    pub fn has_our_disk(&self, user: &User) -> bool {
+        let own = self.backend.value().and_then(Option::as_ref);
+        own.is_some_and(|own| own.devid == user.devid) && self.is_of_our_guest(user)
+    }
+
     /// Whether `user` is a device of our own guest in another domain: of its other half, while the
     /// guest moves within this host, or of its stub domain.
     pub fn is_of_our_guest(&self, user: &User) -> bool {

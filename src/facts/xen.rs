@@ -15,6 +15,8 @@ pub const MIGRATED_AWAY: &str = "--migratedaway";
 pub struct Backend {
     /// The guest.
     pub domid: u32,
+    /// The device within the guest.
+    pub devid: u32,
     /// `params`: what `target=` said, verbatim.
     pub params: Vec<u8>,
     /// `state` (XenbusState): 2 is InitWait, in which the toolstack expects us.
@@ -61,6 +63,14 @@ impl Identity<'_> {
         equal(self.vm, other.vm) && equal(self.name.map(whole_name), other.name.map(whole_name))
     }
 
+    /// Whether the two are certainly two guests: both names, or both `vm` nodes, are known and differ.
+    pub fn is_another_guest(&self, other: &Identity) -> bool {
+        let differ = |one: Option<&str>, other: Option<&str>| {
+            one.is_some_and(|one| other.is_some_and(|other| one != other))
+        };
+        differ(self.vm, other.vm) || differ(self.name.map(whole_name), other.name.map(whole_name))
+    }
+
     /// Whether the two are halves of one guest that moves within this host: xl tells them apart by
     /// the ends of their names (xl_migrate.c).
     pub fn is_half_of(&self, other: &Identity) -> bool {
@@ -80,6 +90,10 @@ pub struct VolumeUser {
     pub volume: u32,
     /// The guest's number on its host.
     pub domid: u32,
+    /// The device within the guest, which keeps its number when the guest moves; `None` where the host has
+    /// an older version of this program, which does not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devid: Option<u32>,
     /// The guest's name, where it has one.
     pub guest: Option<String>,
     /// The guest's `vm` node (`/vm/UUID`), which it keeps when it moves.
@@ -200,7 +214,8 @@ impl User {
     }
 }
 
-fn vdev(devid: u32) -> String {
+/// What a guest calls the device with this number (xen-vbd-interface(7)).
+pub fn vdev(devid: u32) -> String {
     let (prefix, disk, partition) = match (devid >> 28, devid >> 8, devid & 0xff) {
         (1, ..) => ("xvd", (devid & 0x0fff_ffff) >> 8, devid & 0xff),
         (0, 202, low) => ("xvd", low >> 4, low & 15),

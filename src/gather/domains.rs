@@ -22,6 +22,8 @@ pub struct Domain {
 /// A disk of a guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disk {
+    /// Its number within the guest.
+    pub devid: u32,
     /// How the guest calls it (`dev`), such as xvda; its number where that is missing.
     pub name: String,
     /// The DRBD device that blkback was given (`physical-device`), where it is one.
@@ -61,6 +63,7 @@ fn disks(host: &Host, domid: u32) -> Result<Vec<Disk>> {
     for devid in numbers(xenstore.directory(&directory)?) {
         let node = |name: &str| text(xenstore, &format!("{directory}/{devid}/{name}"));
         disks.push(Disk {
+            devid,
             name: node("dev")?.unwrap_or_else(|| devid.to_string()),
             drbd_minor: node("physical-device")?
                 .and_then(|device| PhysicalDevice::parse(&device))

@@ -37,6 +37,7 @@ pub fn backend(host: &Host, vbd: &VbdPath) -> Result<Option<Backend>> {
     let (Some(state), Some(params)) = (lossy(state), params) else { return Ok(None) };
     Ok(Some(Backend {
         domid: vbd.domid,
+        devid: vbd.devid,
         params,
         state,
         physical_device: lossy(physical_device).and_then(|text| PhysicalDevice::parse(&text)),
@@ -121,7 +122,8 @@ fn told_users(host: &Host, resource: &Resource, major: u32, devices: &[Vbd]) -> 
     let live = users.into_iter().filter(|user| user.live && !is_stub(user));
     let told = |user: User| {
         let volume = resource.volumes.iter().find(|volume| volume.minor == user.minor)?.number;
-        Some(VolumeUser { volume, domid: user.domid, guest: user.guest, vm: user.vm })
+        let User { domid, devid, guest, vm, .. } = user;
+        Some(VolumeUser { volume, domid, devid: Some(devid), guest, vm })
     };
     Ok(live.filter_map(told).collect())
 }

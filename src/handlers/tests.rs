@@ -160,6 +160,7 @@ fn alone(guest: &str) -> Facts {
         Known::Is(Generations { current_uuid: 0x50, bitmap_uuid: 0x40, disk_flags: 0 });
     let backend = Backend {
         domid: 5,
+        devid: 51712,
         params: b"r0".to_vec(),
         state: "6".into(),
         physical_device: None,

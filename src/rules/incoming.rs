@@ -3,7 +3,7 @@
 
 use super::resource_shared;
 use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, refuse_for_now, unknown};
-use crate::facts::{Connection, DiskState, Facts, Known, Protocol, Resource, Role, Volume};
+use crate::facts::{Connection, DiskState, Facts, Known, Protocol, Resource, Role, Volume, VolumeUser, vdev};
 use crate::target::Target;
 
 /// The rule.
@@ -31,11 +31,11 @@ fn check(facts: &Facts) -> Judgement {
     }
 }
 
-/// Whether the guest moves within this host, and its other half has the volume.
+/// Whether the guest moves within this host, and its other half has the volume as the same disk.
 fn is_here(facts: &Facts, volume: &Volume) -> bool {
     let mut users = facts.users.value().into_iter().flatten();
     volume.role == Role::Primary
-        && users.any(|user| user.live && user.minor == volume.minor && facts.is_other_half(user))
+        && users.any(|user| user.live && user.minor == volume.minor && facts.has_our_disk(user) && facts.is_other_half(user))
 }
 
 fn from_peer(facts: &Facts, resource: &Resource, volume: &Volume, peer: &Connection) -> Judgement {
@@ -56,9 +56,9 @@ fn from_peer(facts: &Facts, resource: &Resource, volume: &Volume, peer: &Connect
             format!("another guest (domain {}) is moving in on {name}", window.domid),
             format!("see what that is with: block-drbd status; then run: block-drbd release {name}"),
         ),
-        (Some(vm), _) => {
+        (Some(_), _) => {
             let against = [
-                another_guest(facts, vm, volume, peer),
+                another_guest(facts, volume, peer),
                 stays_open(facts, name),
                 stays_primary(facts, name, peer),
             ];
@@ -112,13 +112,16 @@ fn stays_primary(facts: &Facts, resource: &str, peer: &Connection) -> Judgement 
     }
 }
 
-/// What the source itself says of who has the resource there: another guest keeps it Primary.
-fn another_guest(facts: &Facts, vm: &str, volume: &Volume, peer: &Connection) -> Judgement {
-    let Known::Is(users) = &facts.at_source else { return Judgement::Pass };
+/// What the source itself says of who has the resource there: another guest keeps it Primary, and another
+/// disk of the same guest has other data than this one.
+fn another_guest(facts: &Facts, volume: &Volume, peer: &Connection) -> Judgement {
+    let (Known::Is(users), Known::Is(Some(own))) = (&facts.at_source, &facts.backend) else {
+        return Judgement::Pass;
+    };
     let (number, peer) = (volume.number, &peer.peer);
     let name = facts.target.as_ref().map_or("the resource", |target| &target.resource);
     let remedy = format!("see on {peer} who has it with: block-drbd status; the guest goes on where it is");
-    if let Some(other) = users.iter().find(|user| user.vm.as_deref().is_some_and(|other| other != vm)) {
+    if let Some(other) = users.iter().find(|user| own.identity().is_another_guest(&user.identity())) {
         let guest = other.guest.as_deref().unwrap_or("without a name");
         return refuse(
             format!(
@@ -128,14 +131,28 @@ fn another_guest(facts: &Facts, vm: &str, volume: &Volume, peer: &Connection) ->
             remedy,
         );
     }
-    match users.iter().any(|user| user.volume == number) {
-        true => Judgement::Pass,
-        false => refuse(
+    let here: Vec<&VolumeUser> = users.iter().filter(|user| user.volume == number).collect();
+    if here.is_empty() {
+        return refuse(
             format!("no guest of {peer} has volume {number} of {name}, so that none can bring it from there"),
             remedy,
+        );
+    }
+    match here.iter().find_map(|user| user.devid.filter(|devid| *devid != own.devid)) {
+        None => Judgement::Pass,
+        Some(devid) => refuse(
+            format!(
+                "volume {number} of {name} is to be {} of the guest that moves in, and it is its {} on {peer}",
+                vdev(own.devid),
+                vdev(devid)
+            ),
+            OTHER_DISK.into(),
         ),
     }
 }
+
+/// What to do about a guest that comes from another disk.
+const OTHER_DISK: &str = "compare its disk lines on both hosts (xl migrate -C changes them), then migrate again: the guest goes on where it is";
 
 /// A guest that moves runs on its disk until it has arrived: xl keeps the disk Primary at the
 /// source meanwhile. Where no node has this volume Primary, the guest has left another disk, and
@@ -153,7 +170,7 @@ fn from_nowhere(facts: &Facts, resource: &Resource, volume: &Volume) -> Judgemen
             volume.number,
             resource.name
         ),
-        "compare its disk lines on both hosts (xl migrate -C changes them), then migrate again: the guest goes on where it is".into(),
+        OTHER_DISK.into(),
     )
 }
 

@@ -38,18 +38,17 @@ pub fn why(facts: &Facts) -> Option<String> {
         Known::Unknown(why) => return Some(why.clone()),
     };
     let own = facts.backend.value()?.as_ref()?.identity();
-    // Another uuid is that of another guest, of which `incoming` speaks.
-    let may_be = |user: &VolumeUser| user.vm.is_none() || user.vm.as_deref() == own.vm;
-    let other = |user: &&VolumeUser| {
-        user.volume == volume.number && may_be(user) && !own.is_same_guest(&user.identity())
+    // Of what is known to be another guest or another disk `incoming` speaks.
+    let untold = |user: &VolumeUser| {
+        let is_meant = user.volume == volume.number && !own.is_another_guest(&user.identity());
+        match (&user.vm, &user.guest, user.devid) {
+            _ if !is_meant => None,
+            (None, ..) => Some(("vm node", user.domid)),
+            (_, None, _) => Some(("name", user.domid)),
+            (.., None) => Some(("device number", user.domid)),
+            (Some(_), Some(_), Some(_)) => None,
+        }
     };
-    let other = users.iter().find(other)?;
-    Some(match (&other.vm, &other.guest) {
-        (Some(_), Some(name)) => format!(
-            "{} says that guest {name} (domain {}) has it, whose uuid is the same and whose name is not",
-            source.peer, other.domid
-        ),
-        (None, _) => format!("{} does not tell the vm node of domain {}", source.peer, other.domid),
-        (_, None) => format!("{} does not tell the name of domain {}", source.peer, other.domid),
-    })
+    let (what, domid) = users.iter().find_map(untold)?;
+    Some(format!("{} does not tell the {what} of domain {domid}", source.peer))
 }

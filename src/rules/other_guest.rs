@@ -30,7 +30,7 @@ fn check(facts: &Facts) -> Judgement {
             );
         }
     };
-    let other = |user: &&User| user.minor == volume.minor && user.live && !facts.is_of_our_guest(user);
+    let other = |user: &&User| user.minor == volume.minor && user.live && !facts.has_our_disk(user);
     match users.iter().find(other) {
         Some(user) => taken(facts, user),
         None => below(facts, volume),

@@ -183,8 +183,9 @@ fn calm(resource: &ResourceStatus) -> State {
 /// so for its guest: `names_are_dom0s` tells whether what says so can be believed.
 fn two_guests(resource: &ResourceStatus, names_are_dom0s: bool) -> Option<Need> {
     let in_turn = |one: &User, other: &User| {
+        let is_one_disk = one.devid == other.devid;
         let (one, other) = (one.identity(), other.identity());
-        names_are_dom0s && (one.is_half_of(&other) || one.is_stub_of(&other))
+        names_are_dom0s && is_one_disk && (one.is_half_of(&other) || one.is_stub_of(&other))
     };
     let mut users: Vec<&User> = resource.live().filter(|user| !user.leaving).collect();
     users.sort_by_key(|user| (user.domid, user.devid));

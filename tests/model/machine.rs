@@ -238,6 +238,7 @@ impl Machine {
         let told = |domain: &Domain| VolumeUser {
             volume: VOLUME,
             domid: domain.domid.into(),
+            devid: Some(DEVID),
             guest: Some(guest(domain.vm, domain.name)),
             vm: Some(vm(domain.uuid)),
         };
@@ -268,6 +269,7 @@ impl Machine {
         };
         Backend {
             domid: own.domid.into(),
+            devid: DEVID,
             params: RESOURCE.into(),
             state: if own.phase == Phase::Dying { "6".into() } else { "2".into() },
             physical_device: (own.device != Device::Nothing).then_some(device),

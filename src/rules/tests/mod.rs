@@ -78,6 +78,7 @@ pub(crate) fn good() -> Facts {
         now: 1_000_000,
         backend: Known::Is(Some(Backend {
             domid: 5,
+            devid: 51712,
             params: b"r0".to_vec(),
             state: "2".into(),
             physical_device: None,
@@ -217,7 +218,7 @@ fn moves_in(facts: &mut Facts) {
 
 /// What the peer says of a guest there.
 fn at_source(volume: u32, vm: &str) -> VolumeUser {
-    VolumeUser { volume, domid: 9, guest: Some("vm".into()), vm: Some(vm.into()) }
+    VolumeUser { volume, domid: 9, devid: Some(51712 + 16 * volume), guest: Some("vm".into()), vm: Some(vm.into()) }
 }
 
 fn backend(facts: &mut Facts) -> &mut Backend {

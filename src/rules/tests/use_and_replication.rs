@@ -350,7 +350,11 @@ fn decision_tables() {
     assert_eq!(told(Known::Is(vec![at_source(0, "/vm/1")])), "", "the source says so");
     assert_eq!(told(Known::Is(vec![at_source(0, "/vm/2")])), "incoming", "another guest has it there");
     let called = |name: Option<&str>| told(Known::Is(vec![VolumeUser { guest: name.map(String::from), ..at_source(0, "/vm/1") }]));
-    assert_eq!(called(Some("copy")), "warn:incoming-unproven", "a copied configuration has the uuid, too");
+    assert_eq!(called(Some("copy")), "incoming", "a copied configuration has the uuid, too");
+    assert_eq!(told(Known::Is(vec![VolumeUser { guest: Some("copy".into()), ..nameless.clone() }])), "incoming");
+    let comes_as = |devid: Option<u32>| told(Known::Is(vec![VolumeUser { devid, ..at_source(0, "/vm/1") }]));
+    assert_eq!(comes_as(Some(51728)), "incoming", "its second disk there is its first here");
+    assert_eq!(comes_as(None), "warn:incoming-unproven", "an older version does not tell");
     assert_eq!(called(Some("vm--migratedaway")), "", "it is about to let the disk go");
     assert_eq!(called(None), "warn:incoming-unproven");
     assert_eq!(told(Known::Is(vec![at_source(0, "/vm/1"), at_source(1, "/vm/2")])), "incoming", "the other volume stays Primary there");
@@ -454,6 +458,8 @@ fn decision_tables() {
     let half = |other: User| move |f: &mut Facts| { in_turn(f); users(other.clone())(f) };
     assert_eq!(after(half(other_half())), "", "the guest moves within this host");
     assert_eq!(after(half(User { guest: Some("vm--migratedaway".into()), ..other_half() })), "");
+    assert_eq!(after(half(User { devid: 51728, ..other_half() })), "incoming other-guest", "its second disk there is its first here");
+    assert_eq!(after(users(User { devid: 51728, ..stub_domain() })), "other-guest", "another disk of its guest");
     assert_eq!(after(half(User { guest: Some("copy".into()), ..other_half() })), "incoming other-guest", "another guest with the same uuid");
     assert_eq!(after(half(User { guest: Some("vm--incoming".into()), ..other_half() })), "incoming other-guest", "no second half of the same kind");
     assert_eq!(after(half(User { guest: None, ..other_half() })), "incoming other-guest");
