@@ -133,6 +133,17 @@ fn a_window_that_would_not_close_is_not_opened() {
     assert_eq!(add(&machine, 5, 51712), (0, String::new()), "both volumes move");
 }
 
+/// What stands in the backend directory alone gives no second guest the disk.
+#[test]
+fn only_the_disk_on_record_was_attached_before() {
+    let machine = beside(6, 51712, "r0");
+    assert_eq!(add(&machine, 5, 51712), (0, String::new()), "once more");
+    let device = format!("7:{:x}", machine.device.minor);
+    machine.xenstored.set("/local/domain/0/backend/vbd/6/51712/physical-device", &device);
+    let (code, text) = add(&machine, 6, 51712);
+    assert!(code == 1 && text.contains("belongs to guest vm5 (domain 5) [other-guest]"), "{code}: {text}");
+}
+
 /// r0 is Primary here, and nothing is recorded of it.
 fn by_hand(open: bool) -> Machine {
     let machine = Machine::new();

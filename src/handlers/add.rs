@@ -3,7 +3,7 @@
 use super::{Plan, Step, lone, window};
 use crate::config::Settings;
 use crate::event::VbdPath;
-use crate::facts::{Backend, Claim, Claimant, Facts, PhysicalDevice, Role, Volume};
+use crate::facts::{Backend, Claim, Claimant, Facts, PhysicalDevice, Role, User, Volume};
 use crate::report;
 use crate::rules::{Verdict, incoming_unproven};
 
@@ -15,13 +15,23 @@ pub fn plan(vbd: &VbdPath, facts: &Facts, verdict: &Verdict, settings: &Settings
         return refusal(vbd, facts, verdict);
     };
     let device = PhysicalDevice { major, minor: volume.minor };
-    if backend.physical_device == Some(device) && volume.role == Role::Primary {
+    if backend.physical_device == Some(device) && was_attached(vbd, facts, volume) {
         return Plan::nothing(format!("{device} was attached before"));
     }
     if !verdict.allows() {
         return refusal(vbd, facts, verdict);
     }
     attach(vbd, facts, backend, volume, settings, device)
+}
+
+/// Whether an earlier add has given this disk the volume, and no other guest has it since.
+fn was_attached(vbd: &VbdPath, facts: &Facts, volume: &Volume) -> bool {
+    let claim = facts.claim.value().and_then(Option::as_ref);
+    let claimant = claim.and_then(|claim| claim.of(vbd.domid, vbd.devid));
+    let shares = |user: &User| user.live && user.minor == volume.minor && !facts.has_our_disk(user);
+    volume.role == Role::Primary
+        && claimant.is_some_and(|claimant| claimant.minor == volume.minor)
+        && facts.users.value().is_some_and(|users| !users.iter().any(shares))
 }
 
 fn refusal(vbd: &VbdPath, facts: &Facts, verdict: &Verdict) -> Plan {
