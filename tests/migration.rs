@@ -242,7 +242,7 @@ fn a_guest_that_moves_in_keeps_its_disks_apart() {
     let machine = moving_in();
     ask_b(&machine, "cat ROOT/b.json");
     let said = said_by_b("vm5", "/vm/5");
-    let other = said.replace("\"devid\":51712", "\"devid\":51728");
+    let other = said.replace("\"devid\": 51712", "\"devid\": 51728");
     assert_ne!(said, other, "{said}");
     machine.file("b.json", &other);
     let (code, text) = machine.call("add");
@@ -250,7 +250,7 @@ fn a_guest_that_moves_in_keeps_its_disks_apart() {
     assert!(code == 1 && text.contains(words), "{code}: {text}");
     assert!(machine.drbd.log().is_empty() && !two_primaries(&machine) && !window(&machine));
     // An older version does not tell the device.
-    machine.file("b.json", &said.replace("\"devid\":51712,", ""));
+    machine.file("b.json", &said.replace("\"devid\": 51712,", ""));
     assert_eq!(machine.call("add"), (0, String::new()));
     let claim = machine.claim().unwrap();
     assert!(claim.contains("b does not tell the device number of domain 9"), "{claim}");
@@ -286,6 +286,9 @@ fn a_source_that_does_not_answer_is_not_waited_for() {
     );
     let (code, text) = machine.call("add");
     assert!(code == 1 && text.contains("[incoming-unproven]"), "{code}: {text}");
+    for remedy in ["where it is set, run it by hand as root", "raise incoming-seconds"] {
+        assert!(text.contains(remedy), "{remedy}: {text}");
+    }
     assert_eq!(asked(&machine), 0, "incoming-seconds is 0");
 }
 

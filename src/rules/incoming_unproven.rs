@@ -20,7 +20,9 @@ fn check(facts: &Facts) -> Judgement {
     };
     let (name, peer) = (&target.resource, &peer.peer);
     let remedy = match &facts.at_source {
-        Known::Unknown(_) => format!("set [peers.{peer}] command in /etc/xen/block-drbd.toml"),
+        Known::Unknown(_) => format!(
+            "set [peers.{peer}] command in /etc/xen/block-drbd.toml; where it is set, run it by hand as root to see why it fails, and raise incoming-seconds where it only takes longer"
+        ),
         Known::Is(_) => format!("see on {peer} which guest has {name} with: block-drbd status"),
     };
     refuse(
