@@ -384,16 +384,40 @@ fn a_volume_is_not_overwritten_when_its_number_cannot_be_found_out() {
 
 /// The volume is to be overwritten with the peer's data.
 fn proc_drbd(node: &Node, disk: &str) {
-    let minor = node.machine.device.minor;
-    let states = format!("cs:WFBitMapT ro:Secondary/Primary ds:{disk}/UpToDate C r-----");
-    let text = format!("version: 8.4.11 (api:1/proto:86-101)\n\n{minor}: {states}\n    ns:0 wo:f oos:0\n");
-    node.machine.file("proc/drbd", &text);
+    proc_drbd_of(node, &[("WFBitMapT", disk)]);
+}
+
+/// The volume has been overwritten.
+fn overwritten(node: &Node) {
+    proc_drbd_of(node, &[("Connected", "UpToDate")]);
+}
+
+/// The connection and the disk of each volume, from the minor of the machine on.
+fn proc_drbd_of(node: &Node, volumes: &[(&str, &str)]) {
+    let states = |(minor, (connection, disk)): (u32, &(&str, &str))| {
+        let states = format!("cs:{connection} ro:Secondary/Primary ds:{disk}/UpToDate C r-----");
+        format!("{minor}: {states}\n    ns:0 wo:f oos:0\n")
+    };
+    let states: String = (node.machine.device.minor..).zip(volumes).map(states).collect();
+    node.machine.file("proc/drbd", &format!("version: 8.4.11 (api:1/proto:86-101)\n\n{states}"));
+}
+
+/// drbd.conf with a resource of so many volumes.
+fn configured(node: &Node, resource: &str, volumes: u32) {
+    let volume = |number: u32| {
+        let minor = node.machine.device.minor + number;
+        format!("volume {number} {{ device minor {minor}; disk /dev/vg/lv{number}; meta-disk internal; }} ")
+    };
+    let volumes: String = (0..volumes).map(volume).collect();
+    let text = format!("resource {resource} {{ on a {{ address 10.0.0.1:7788; {volumes} }} }}\n");
+    node.machine.file("etc/drbd.conf", &text);
 }
 
 /// Nobody uses r0, snapshots are taken, and lvm2 writes down what it is asked for. The name of the snapshot.
 fn with_lvm(node: &Node) -> String {
     node.machine.xenstored.remove(BACKEND);
     node.settings("[handlers]\nsnapshot-percent = 20\n");
+    configured(node, "r0", 1);
     for name in ["lvcreate", "lvremove"] {
         node.program(&format!("sbin/{name}"), &format!("echo \"{name} $*\" >> ROOT/lvm.log"));
     }
@@ -418,6 +442,7 @@ fn a_snapshot_is_taken_before_and_removed_after() {
             format!("lvcreate --snapshot --extents 20%ORIGIN --name {name} /dev/vg/lv\n"),
         );
         assert_eq!(lvm(&node), format!("{remove}{create}"));
+        overwritten(&node);
         assert_eq!((node.handler("after-resync-target").code, lvm(&node)), (0, remove.clone()));
 
         node.program("sbin/lvcreate", "echo no room >&2; exit 5");
@@ -445,8 +470,57 @@ fn a_resync_that_begins_again_keeps_the_snapshot() {
             assert!(said.code == 0 && said.err.contains("an earlier one stays"), "{said:?}");
             assert_eq!(lvm(&node), "");
         }
+        overwritten(&node);
         assert_eq!(node.handler("after-resync-target").code, 0);
         assert_eq!(lvm(&node), format!("lvremove --yes --select lv_name={name}\n"));
+    });
+}
+
+/// DRBD 8.4 calls the handlers for each volume alone, and only the snapshots of one moment are a whole copy.
+#[test]
+fn the_snapshots_of_all_volumes_go_together() {
+    Node::each(|node| {
+        let first = with_lvm(&node);
+        configured(&node, "r0", 2);
+        let minor = node.machine.device.minor + 1;
+        let second = format!("block-drbd-r0-{minor}");
+        let of_second = |event: &str| {
+            let mut command = node.command(event);
+            let minor = minor.to_string();
+            of(command.args(["-v"]).env("DRBD_MINOR", minor).env("DRBD_VOLUME", "1").output().unwrap())
+        };
+        proc_drbd_of(&node, &[("WFBitMapT", "Outdated"), ("WFBitMapT", "Outdated")]);
+        assert_eq!(node.handler("before-resync-target").code, 0);
+        proc_drbd_of(&node, &[("SyncTarget", "Inconsistent"), ("WFBitMapT", "Outdated")]);
+        assert_eq!(of_second("before-resync-target").code, 0);
+        assert!(lvm(&node).contains(&format!("--name {second} ")));
+        for (connection, disk) in
+            [("SyncTarget", "Inconsistent"), ("WFConnection", "Inconsistent"), ("WFBitMapT", "Outdated")]
+        {
+            proc_drbd_of(&node, &[(connection, disk), ("Connected", "UpToDate")]);
+            let said = of_second("after-resync-target");
+            assert!(
+                said.code == 0 && said.err.contains(&format!("stays in {second} until no volume")),
+                "{said:?}"
+            );
+            assert_eq!(lvm(&node), "", "{connection} {disk}");
+        }
+        // The link is lost and comes back: the second one is overwritten again, and the first one is half.
+        proc_drbd_of(&node, &[("WFBitMapT", "Inconsistent"), ("WFBitMapT", "Outdated")]);
+        assert_eq!(of_second("before-resync-target").code, 0);
+        assert!(!lvm(&node).contains("lvremove"));
+        fs::remove_file(node.machine.path("etc/drbd.conf")).unwrap();
+        proc_drbd_of(&node, &[("Connected", "UpToDate"), ("Connected", "UpToDate")]);
+        let said = of_second("after-resync-target");
+        assert!(
+            said.code == 0 && said.err.contains("the other volumes of the resource are not known"),
+            "{said:?}"
+        );
+        assert_eq!(lvm(&node), "");
+        configured(&node, "r0", 2);
+        assert_eq!(of_second("after-resync-target").code, 0);
+        let removals = [first, second].map(|name| format!("lvremove --yes --select lv_name={name}\n"));
+        assert_eq!(lvm(&node), removals.concat());
     });
 }
 
@@ -475,6 +549,7 @@ fn a_snapshot_stays_as_long_as_the_quarantine() {
         assert_eq!(node.handler("before-resync-target").code, 0);
         lvm(&node);
         assert_eq!(node.handler("split-brain").code, 0);
+        overwritten(&node);
         let said = of(node.command("after-resync-target").arg("-v").output().unwrap());
         assert!(
             said.code == 0 && said.err.contains(&format!("stays in {name} as long as the quarantine")),
@@ -500,7 +575,11 @@ fn a_long_name_of_a_resource_refuses_no_resync() {
     with_lvm(&node);
     proc_drbd(&node, "Outdated");
     let long = "r".repeat(127);
+    configured(&node, &long, 1);
     for event in ["before-resync-target", "after-resync-target"] {
+        if event == "after-resync-target" {
+            overwritten(&node);
+        }
         let said = of(node.command(event).env("DRBD_RESOURCE", &long).output().unwrap());
         assert_eq!(said.code, 0, "{said:?}");
     }

@@ -1,6 +1,6 @@
 //! What a handler of DRBD has set aside, and what it looks at.
 
-use super::{DiskState, Known, OwnGenerations, User};
+use super::{DiskState, Known, OwnGenerations, ReplicationState, User};
 use crate::clock::utc;
 use crate::event::drbd::EventName;
 use serde::{Deserialize, Serialize};
@@ -135,6 +135,15 @@ pub struct OwnVolume {
     pub generations: Known<OwnGenerations>,
 }
 
+/// How far a resync is with a volume of this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resync {
+    /// What is replicated (cs: of /proc/drbd).
+    pub replication: ReplicationState,
+    /// The local disk.
+    pub disk: DiskState,
+}
+
 /// Everything that a handler of DRBD looks at. DRBD itself is not asked: it waits for the handler.
 #[derive(Debug, Clone)]
 pub struct HandlerFacts {
@@ -149,6 +158,9 @@ pub struct HandlerFacts {
     /// The local disks of the minors that DRBD names, by minor, from /proc/drbd; never empty. Looked at
     /// before a resync only.
     pub disks: Known<BTreeMap<u32, DiskState>>,
+    /// Every volume of the resource on this host, by minor, from /proc/drbd. Looked at before and after a
+    /// resync only.
+    pub resyncs: Known<BTreeMap<u32, Resync>>,
     /// The volumes that DRBD names, with their generations; never empty. Looked at for fence-peer only.
     pub volumes: Known<Vec<OwnVolume>>,
     /// What is recorded of its quarantine.

@@ -5,9 +5,10 @@
 //! that called the handler. /proc/drbd waits for no lock (drbd_proc.c, drbd_seq_show: RCU), and DRBD 9
 //! tells no states there.
 
+use super::drbd::proc::States;
 use super::{claims, drbd, node, quarantine, sharing, vbd};
 use crate::event::drbd::{DrbdEvent, EventName, Subject};
-use crate::facts::{DiskState, HandlerFacts, Known, OwnVolume, User, Vbd};
+use crate::facts::{DiskState, HandlerFacts, Known, OwnVolume, Resync, User, Vbd};
 use crate::host::Host;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,12 @@ pub fn facts(host: &Host, event: &DrbdEvent) -> HandlerFacts {
         disks: match event.name {
             EventName::BeforeResyncTarget => Known::from(disks(host, event)),
             _ => Known::Unknown("they are looked at before a resync only".into()),
+        },
+        resyncs: match (event.name, &resource) {
+            (EventName::BeforeResyncTarget | EventName::AfterResyncTarget, Known::Is(name)) => {
+                Known::from(resyncs(host, event, name))
+            }
+            _ => Known::Unknown("they are looked at before and after a resync only".into()),
         },
         volumes: match (event.name, &resource) {
             (EventName::FencePeer, Known::Is(name)) => Known::from(volumes(host, event, name)),
@@ -135,15 +142,30 @@ fn numbers(host: &Host, event: &DrbdEvent, resource: &str) -> Result<Vec<u32>> {
 fn disks(host: &Host, event: &DrbdEvent) -> Result<BTreeMap<u32, DiskState>> {
     let minors = named(event);
     ensure!(!minors.is_empty(), "DRBD_MINOR is not set");
+    let states = states(host, &minors)?;
+    Ok(states.into_iter().map(|(minor, states)| (minor, states.disk)).collect())
+}
+
+/// How far a resync is with each volume of the resource: DRBD 8.4 calls a handler for each minor alone.
+fn resyncs(host: &Host, event: &DrbdEvent, resource: &str) -> Result<BTreeMap<u32, Resync>> {
+    let mut minors = named(event);
+    minors.extend(claim_minors(host, resource));
+    minors.extend(minors_here(host, resource)?);
+    let resync = |states: States| Resync { replication: states.conn.replication(), disk: states.disk };
+    Ok(states(host, &minors)?.into_iter().map(|(minor, states)| (minor, resync(states))).collect())
+}
+
+/// What /proc/drbd tells of each of the minors.
+fn states(host: &Host, minors: &BTreeSet<u32>) -> Result<BTreeMap<u32, States>> {
     let text = host.read_optional("/proc/drbd")?.context("there is no /proc/drbd")?;
     let found = drbd::proc::parse(&text)?.minors;
-    let disk = |minor: &u32| {
+    let of = |minor: &u32| {
         let known = found.iter().find(|known| known.number == *minor);
         known
-            .map(|known| (known.number, known.states.disk.clone()))
+            .map(|known| (known.number, known.states.clone()))
             .with_context(|| format!("/proc/drbd has no minor {minor}"))
     };
-    minors.iter().map(disk).collect()
+    minors.iter().map(of).collect()
 }
 
 /// The minors that DRBD names.

@@ -5,7 +5,7 @@ use super::snapshot::Earlier;
 use super::{Snapshot, Step};
 use crate::config::Settings;
 use crate::event::drbd::{DrbdEvent, EventName, NAMES};
-use crate::facts::{DiskState, Fenced, HandlerFacts, Known, Quarantine, User};
+use crate::facts::{DiskState, Fenced, HandlerFacts, Known, Quarantine, ReplicationState, Resync, User};
 use std::collections::BTreeMap;
 
 fn event(name: EventName) -> DrbdEvent {
@@ -28,10 +28,20 @@ fn facts(users: Known<Vec<User>>) -> HandlerFacts {
         resource: Known::Is("r0".into()),
         users,
         disks: Known::Is(BTreeMap::from([(3, DiskState::Outdated)])),
+        resyncs: resyncs([(3, ReplicationState::WFBitMapT, DiskState::Outdated)]),
         volumes: Known::Unknown("not looked at".into()),
         quarantine: Known::Is(None),
         fenced: Known::Is(None),
     }
+}
+
+fn resyncs<const N: usize>(volumes: [(u32, ReplicationState, DiskState); N]) -> Known<BTreeMap<u32, Resync>> {
+    Known::Is(volumes.map(|(minor, replication, disk)| (minor, Resync { replication, disk })).into())
+}
+
+/// Both volumes have been overwritten.
+fn overwritten() -> Known<BTreeMap<u32, Resync>> {
+    resyncs([3, 4].map(|minor| (minor, ReplicationState::Established, DiskState::UpToDate)))
 }
 
 fn nobody() -> Known<Vec<User>> {
@@ -144,7 +154,8 @@ fn what_is_overwritten() {
     assert_eq!(plans(BeforeResyncTarget, &used(), snapshot), "-> 1");
     assert_eq!(plans(BeforeResyncTarget, &set_aside(nobody()), ""), "-> 0", "a resync may be what mends it");
     assert_eq!(plans(AfterResyncTarget, &facts(nobody()), ""), "ask -> 0");
-    assert_eq!(plans(AfterResyncTarget, &facts(nobody()), snapshot), "drop block-drbd-r0-3, ask -> 0");
+    let done = HandlerFacts { resyncs: overwritten(), ..facts(nobody()) };
+    assert_eq!(plans(AfterResyncTarget, &done, snapshot), "drop block-drbd-r0-3 block-drbd-r0-4, ask -> 0");
     assert_eq!(plans(AfterResyncTarget, &set_aside(nobody()), ""), "quarantine local-io-error +1, ask -> 0");
     assert_eq!(plans(BeforeResyncSource, &used(), snapshot), "ask -> 0");
     assert_eq!(plans(OutOfSync, &facts(nobody()), ""), "ask -> 0");
@@ -160,11 +171,18 @@ fn plans_of_two(
     disks: Known<[DiskState; 2]>,
     quarantine: Known<Option<Quarantine>>,
 ) -> String {
-    let disks = match disks {
-        Known::Is(disks) => Known::Is((3..).zip(disks).collect()),
-        Known::Unknown(why) => Known::Unknown(why),
+    let (disks, resyncs) = match disks {
+        Known::Is([a, b]) => (
+            Known::Is([(3, a.clone()), (4, b.clone())].into()),
+            resyncs([(3, ReplicationState::WFBitMapT, a), (4, ReplicationState::WFBitMapT, b)]),
+        ),
+        Known::Unknown(why) => (Known::Unknown(why.clone()), Known::Unknown(why)),
     };
-    let facts = HandlerFacts { disks, quarantine, ..facts(nobody()) };
+    planned(name, HandlerFacts { disks, resyncs, quarantine, ..facts(nobody()) })
+}
+
+/// The steps of a handler that is called for both volumes.
+fn planned(name: EventName, facts: HandlerFacts) -> String {
     let mut event = event(name);
     (event.minors, event.disks) = (vec![4, 3], vec!["/dev/vg/b".into(), "/dev/vg/a".into()]);
     let subject = Subject { resource: "r0", event: &event, facts: &facts };
@@ -184,9 +202,9 @@ fn what_becomes_of_an_earlier_snapshot() {
     assert_eq!(before([Outdated, Outdated]), format!("snapshot {b} {a} 10%"));
     assert_eq!(before([UpToDate, Consistent]), format!("snapshot {b} {a} 10%"));
     assert_eq!(before([Inconsistent, Inconsistent]), "");
-    assert_eq!(before([Inconsistent, Outdated]), format!("snapshot {b} 10%"));
-    assert_eq!(before([Outdated, Inconsistent]), format!("snapshot {a} 10%"));
-    assert_eq!(before([Outdated, Failed]), format!("snapshot {b} or an earlier one {a} 10%"));
+    assert_eq!(before([Inconsistent, Outdated]), format!("snapshot {b} or an earlier one 10%"));
+    assert_eq!(before([Outdated, Inconsistent]), format!("snapshot {a} or an earlier one 10%"));
+    assert_eq!(before([Outdated, Failed]), format!("snapshot {b} or an earlier one {a} or an earlier one 10%"));
     let unknown = || Known::Unknown("no".into());
     let either = format!("snapshot {b} or an earlier one {a} or an earlier one 10%");
     assert_eq!(plans_of_two(BeforeResyncTarget, Known::Unknown("no".into()), Known::Is(None)), either);
@@ -196,10 +214,47 @@ fn what_becomes_of_an_earlier_snapshot() {
     assert_eq!(plans_of_two(BeforeResyncTarget, outdated(), unknown()), either);
     assert_eq!(plans_of_two(BeforeResyncTarget, Known::Is([Inconsistent, Inconsistent]), set_aside()), "");
 
-    let after = |quarantine| plans_of_two(AfterResyncTarget, Known::Unknown("no".into()), quarantine);
-    assert_eq!(after(Known::Is(None)), "drop block-drbd-r0-4 block-drbd-r0-3, ask");
-    assert_eq!(after(set_aside()), "quarantine local-io-error +1, ask");
-    assert_eq!(after(unknown()), "ask");
+    let after = |resyncs, quarantine| planned(AfterResyncTarget, HandlerFacts { resyncs, quarantine, ..facts(nobody()) });
+    assert_eq!(after(overwritten(), Known::Is(None)), "drop block-drbd-r0-3 block-drbd-r0-4, ask");
+    assert_eq!(after(overwritten(), set_aside()), "quarantine local-io-error +1, ask");
+    assert_eq!(after(overwritten(), unknown()), "ask");
+    assert_eq!(after(Known::Unknown("no".into()), Known::Is(None)), "ask");
+}
+
+/// DRBD 8.4 calls the handlers for each volume alone: here for minor 3, with this of minor 4.
+#[test]
+#[rustfmt::skip]
+fn the_snapshots_of_a_resource_stay_or_go_together() {
+    use DiskState::*;
+    use EventName::*;
+    use ReplicationState::*;
+    let snapshot = "[handlers]\nsnapshot-percent = 10\n";
+    let odd = || ReplicationState::Other("Pondering".into());
+    let (replaced, stays) = ("snapshot block-drbd-r0-3 of /dev/vg/lv 10% -> 0", "snapshot block-drbd-r0-3 of /dev/vg/lv or an earlier one 10% -> 0");
+    for (replication, disk, before, all_go) in [
+        (Established, UpToDate, replaced, true),
+        (Off, UpToDate, replaced, true),
+        (VerifyT, UpToDate, replaced, true),
+        (WFBitMapT, Outdated, replaced, false),
+        (Off, Outdated, replaced, false),
+        (Off, Consistent, replaced, false),
+        (WFBitMapT, UpToDate, replaced, false),
+        (SyncTarget, Inconsistent, stays, false),
+        (PausedSyncT, Inconsistent, stays, false),
+        (SyncTarget, UpToDate, stays, false),
+        (Off, Inconsistent, stays, false),
+        (Off, Diskless, stays, false),
+        (Off, DUnknown, stays, false),
+        (odd(), UpToDate, stays, false),
+    ] {
+        let other = (4, replication.clone(), disk.clone());
+        let begins = resyncs([(3, WFBitMapT, Outdated), other.clone()]);
+        let planned = plans(BeforeResyncTarget, &HandlerFacts { resyncs: begins, ..facts(nobody()) }, snapshot);
+        assert_eq!(planned, before, "{replication} {disk}");
+        let ends = HandlerFacts { resyncs: resyncs([(3, Established, UpToDate), other]), ..facts(nobody()) };
+        let dropped = if all_go { "drop block-drbd-r0-3 block-drbd-r0-4, ask -> 0" } else { "ask -> 0" };
+        assert_eq!(plans(AfterResyncTarget, &ends, snapshot), dropped, "{replication} {disk}");
+    }
 }
 
 #[test]
