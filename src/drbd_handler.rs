@@ -105,15 +105,13 @@ fn handle(
     let failed = steps(host, &plan.steps, settings);
     let code = if failed.is_empty() { planned } else { handler.safe };
     let acts: Vec<String> = plan.steps.iter().map(word).collect();
-    let line = line(handler, subject, &acts.join(","), code, &plan.summary);
-    match (failed.is_empty(), urgent) {
-        (true, false) => Said { code, level: Level::Info, line },
-        (true, true) => Said { code, level: Level::Warning, line },
-        (false, _) => {
-            let line = report::one_line(&format!("{line}; but {}", failed.join("; ")));
-            Said { code, level: Level::Error, line }
-        }
-    }
+    let (level, summary) = match (failed.is_empty(), urgent) {
+        (true, false) => (Level::Info, plan.summary),
+        (true, true) => (Level::Warning, plan.summary),
+        (false, _) => (Level::Error, drbd::failed(subject, &plan.summary, &failed.join("; "))),
+    };
+    let line = line(handler, subject, &acts.join(","), code, &summary);
+    Said { code, level, line }
 }
 
 /// Takes each step, whatever became of those before it; says what failed.

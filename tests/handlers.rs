@@ -452,7 +452,7 @@ fn a_snapshot_is_taken_before_and_removed_after() {
         assert!(said.code == 1 && said.err.contains("DRBD does not say of which device"), "{said:?}");
         fs::remove_file(node.machine.path("sbin/lvcreate")).unwrap();
         let said = node.handler("before-resync-target");
-        assert!(said.code == 1 && said.err.contains("no snapshot of /dev/vg/lv was taken"), "{said:?}");
+        assert!(said.code == 1 && said.err.contains("exit=1: refused: r0 is not overwritten with the data of b: no snapshot of /dev/vg/lv could be taken"), "{said:?}");
     });
 }
 

@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Takes all of them. What was made before one fails, the undo removes.
 pub fn take(host: &Host, snapshots: &[Snapshot], percent: u64) -> Result<()> {
     snapshots.iter().try_for_each(|snapshot| {
-        make(host, snapshot, percent).with_context(|| format!("no snapshot of {} was taken", snapshot.origin))
+        make(host, snapshot, percent)
+            .with_context(|| format!("no snapshot of {} could be taken", snapshot.origin))
     })
 }
 

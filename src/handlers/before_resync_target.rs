@@ -48,6 +48,14 @@ fn refuse(subject: &Subject, why: &str) -> Decision {
     Decision { plan: Plan { steps: Vec::new(), summary }, answer: Answer::Exit(1), urgent: true }
 }
 
+/// What the log says when a snapshot could not be taken, and why.
+pub fn unkept(subject: &Subject, why: &str) -> String {
+    let (resource, peer) = (subject.resource, subject.peer());
+    format!(
+        "refused: {resource} is not overwritten with the data of {peer}: {why}; free space in the volume group or lower snapshot-percent, then run: drbdadm connect {resource}"
+    )
+}
+
 fn allow(subject: &Subject, policy: &Policy) -> Decision {
     let (resource, peer, percent) = (subject.resource, subject.peer(), policy.snapshot_percent);
     let overwritten = format!("{resource} is overwritten with the data of {peer}");

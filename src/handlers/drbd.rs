@@ -110,6 +110,14 @@ impl Decision {
     }
 }
 
+/// What the log says when a step has failed: what happens then.
+pub fn failed(subject: &Subject, summary: &str, why: &str) -> String {
+    match subject.event.name {
+        EventName::BeforeResyncTarget => before_resync_target::unkept(subject, why),
+        _ => format!("{summary}; but {why}"),
+    }
+}
+
 impl Subject<'_> {
     /// The record of the quarantine with this event noted, where the resource is in one.
     pub(super) fn noted(&self) -> Option<Step> {
