@@ -107,7 +107,7 @@ fn snapshots_left(host: &Host, resource: &str) -> String {
         Ok(names) => names
             .iter()
             .map(|name| {
-                line(format!("{name} holds what was on the disk before a resync; when nobody needs it run: lvremove {name}"))
+                line(format!("{name} holds what was on the disk before a resync, and the next resync replaces it; to keep it run: lvrename {name} {}-kept; when nobody needs it run: lvremove {name}", name.rsplit('/').next().unwrap_or(name)))
             })
             .collect(),
         Err(error) => line(format!("whether a snapshot of {resource} is left is not known: {error:#}; run: lvs")),

@@ -561,7 +561,7 @@ fn a_snapshot_stays_as_long_as_the_quarantine() {
         let cleared = node.run(&["quarantine", "clear", "r0", "--reason", "looked at"]);
         assert!(cleared.code == 0, "{cleared:?}");
         let line = format!(
-            "vg/{name} holds what was on the disk before a resync; when nobody needs it run: lvremove vg/{name}\n"
+            "vg/{name} holds what was on the disk before a resync, and the next resync replaces it; to keep it run: lvrename vg/{name} {name}-kept; when nobody needs it run: lvremove vg/{name}\n"
         );
         assert_eq!(cleared.out, format!("r0 is not in quarantine any more\n{line}"));
         assert_eq!(node.handler("after-resync-target").code, 0);
