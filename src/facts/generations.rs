@@ -112,7 +112,8 @@ impl OwnGenerations {
     /// Whether the data here is of generation `current_uuid`, or has come from it: where DRBD would
     /// make this node the source of a resync (drbd_uuid_compare, results 0, 1 and 2).
     fn include(&self, current_uuid: u64) -> bool {
-        let earlier = [self.bitmap_uuid, self.bitmap_uuid.wrapping_sub(RESYNC_OFFSET)];
+        let bitmap = Some(self.bitmap_uuid).filter(|bitmap| *bitmap != 0);
+        let earlier = bitmap.into_iter().flat_map(|bitmap| [bitmap, bitmap.wrapping_sub(RESYNC_OFFSET)]);
         let known = [self.current_uuid].into_iter().chain(earlier).chain(self.history);
         // 0 stands for no generation: a disk of that one has no data, and no known one is that.
         [0, JUST_CREATED].contains(&current_uuid)
@@ -175,6 +176,7 @@ mod tests {
             (told(ALONE, 0), quiet, Unsettled),
             (told(ALONE, 0), went_on, Unsettled),
             (told(RESYNC_OFFSET, 0), quiet, Unsettled),
+            (told(0_u64.wrapping_sub(RESYNC_OFFSET), 0), quiet, Unsettled), // no resync has begun
             (told(LATER, EARLIER), quiet, Unsettled), // the end of a resync was missed there
             (told(ALONE, LATER), quiet, PeerWroteAlone),
             (told(ALONE | 1, LATER), quiet, PeerWroteAlone),
