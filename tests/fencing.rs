@@ -384,8 +384,9 @@ fn a_peer_that_has_written_alone_is_never_outdated() {
         for settings in [PEER, &assumed] {
             node.settings(settings);
             for disk in ["UpToDate", "Consistent", "Outdated", "Inconsistent"] {
-                let said = asked(&node, &with(&facts, "Secondary", disk), 1, "b has the newer data");
-                for words in ["start the guest on b", "drbdadm connect r0", "bitmap 215C47A0B39CA630"] {
+                let said =
+                    asked(&node, &with(&facts, "Secondary", disk), 1, "b has written without this node");
+                for words in ["is not known", "block-drbd check r0", "bitmap 215C47A0B39CA630"] {
                     assert!(said.err.contains(words), "{words}: {said:?}");
                 }
                 node.logged_with(
@@ -423,9 +424,18 @@ fn the_generations_here_are_compared_where_they_can_be_read() {
             here(uuids);
             asked(&node, &of_generation(&facts, current, bitmap), code, words);
         }
-        // What cannot be understood is not known, and stands against nothing.
+        here([same, none, none, none]);
+        asked(&node, &of_generation(&facts, same, none), 4, newest);
         node.machine.file("sys/kernel/debug/drbd/resources/r0/volumes/0/data_gen_id", "v: 1\n");
-        asked(&node, &of_generation(&facts, other, none), 4, newest);
+        asked(&node, &of_generation(&facts, same, none), 1, "cannot be understood");
+        here([same, none, none, none]);
+        node.machine.file("sys/kernel/debug/drbd/resources/r0/volumes/1/data_gen_id", "v: 1\n");
+        asked(
+            &node,
+            &of_generation(&facts, same, none),
+            1,
+            "r0 has volume 1 here, and DRBD does not name it",
+        );
     });
 }
 
@@ -446,7 +456,7 @@ fn a_peer_that_does_not_name_each_volume_once_leaves_it_in_doubt() {
         let resource = with(&facts, "Secondary", "UpToDate")["resources"]["is"][0].clone();
         twice["resources"]["is"].as_array_mut().unwrap().push(resource);
         for (facts, words) in [
-            (numbered(7), "b does not have volume 0 up"),
+            (numbered(7), "b has volume 7, which DRBD here does not ask about"),
             (again(0), "it tells volume 0 of r0 twice"),
             (twice, "it tells the resource r0 twice"),
         ] {
@@ -454,8 +464,18 @@ fn a_peer_that_does_not_name_each_volume_once_leaves_it_in_doubt() {
         }
         // DRBD asks about two volumes, and takes the answer for both.
         node.machine.file("facts", &facts.to_string());
-        let said = of(node.command("fence-peer").env("DRBD_VOLUME", "0 1").output().unwrap());
-        assert!(said.code == 1 && said.err.contains("b does not have volume 1 up"), "{said:?}");
+        let minor = node.machine.device.minor;
+        let two = format!("{minor} {}", minor + 1);
+        for (volumes, minors, words) in [
+            ("0 1", &two, "b does not have volume 1 up"),
+            ("0 0", &two, "DRBD names volume 0 twice"),
+            ("0", &two, "DRBD names 1 volumes and 2 minors"),
+            ("0 1", &minor.to_string(), "DRBD names 2 volumes and 1 minors"),
+        ] {
+            let mut command = node.command("fence-peer");
+            let said = of(command.env("DRBD_VOLUME", volumes).env("DRBD_MINOR", minors).output().unwrap());
+            assert!(said.code == 1 && said.err.contains(words), "{words}: {said:?}");
+        }
         assert_eq!((node.handler("fence-peer").code, node.text("outdated")), (4, None));
     });
 }
@@ -484,8 +504,13 @@ fn drbd_may_name_its_volumes_by_their_minors() {
         let one = minor.to_string();
         for (volumes, minors, code, words) in [
             (volume(0, minor), one.clone(), 4, "b says that it is Outdated"),
-            (volume(1, minor), one.clone(), 1, "b does not have volume 1 up"),
-            (volume(0, minor) + &volume(1, minor + 1), one.clone(), 4, "b says that it is Outdated"),
+            (volume(1, minor), one.clone(), 1, "which DRBD here does not ask about"),
+            (
+                volume(0, minor) + &volume(1, minor + 1),
+                one.clone(),
+                1,
+                "r0 has volume 1 here, and DRBD does not name it",
+            ),
             (
                 volume(0, minor) + &volume(1, minor + 1),
                 format!("{minor} {}", minor + 1),
@@ -521,7 +546,10 @@ fn a_peer_that_establishes_nothing_leaves_it_in_doubt() {
         let renamed =
             changed(&with(&facts, "Secondary", "Outdated"), |resource| resource["name"] = "r1".into());
         for (facts, words) in [
-            (with(&facts, "Secondary", "UpToDate"), "Secondary with its disk UpToDate"),
+            (
+                with(&facts, "Secondary", "UpToDate"),
+                "its disk UpToDate, and [peers.b] has no outdate-command",
+            ),
             (with(&facts, "Secondary", "Consistent"), "Secondary with its disk Consistent"),
             (with(&facts, "Secondary", "Diskless"), "Secondary with its disk Diskless"),
             (with(&facts, "Unknown", "Outdated"), "b says that it is Unknown"),

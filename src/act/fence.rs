@@ -46,7 +46,10 @@ fn ask_until_known(
         let (why, next) = match look(host, peer, how, subject) {
             Look::Final(judged) => return judged,
             Look::StillConnected(why) => (why, Some(Next::Ask)),
-            Look::MayBeOutdated(why) => (why, how.outdate_command().map(Next::Outdate)),
+            Look::MayBeOutdated(why) => match how.outdate_command() {
+                Some(command) => (why, Some(Next::Outdate(command))),
+                None => (format!("{why}, and [peers.{peer}] has no outdate-command"), None),
+            },
             Look::NoAnswer(why) => {
                 silences += 1;
                 (why, (silences < SILENCES).then_some(Next::Ask))
@@ -84,7 +87,7 @@ fn look(host: &Host, peer: &str, how: &AskPeer, subject: &Subject) -> Look {
         }
     };
     let said = said(host, peer, how, subject.resource).map_err(|error| format!("{error:#}"));
-    of_peer(peer, &said, own)
+    of_peer(peer, &said, own, &subject.facts.host)
 }
 
 /// What the peer says of the resource; `None` when it has none of that name up.

@@ -86,6 +86,8 @@ pub enum Standing {
     Unsettled,
     /// The peer has written what this node lacks.
     PeerWroteAlone,
+    /// The same, and whether this node has written alone, too, is not known.
+    PeerWroteAtLeast,
     /// Each node has written what the other lacks.
     BothWroteAlone,
 }
@@ -95,7 +97,7 @@ impl Standing {
     pub fn of(peer: &Generations, own: Option<&OwnGenerations>) -> Standing {
         match own {
             None if peer.bitmap_uuid == 0 => Standing::Included,
-            None => Standing::PeerWroteAlone,
+            None => Standing::PeerWroteAtLeast,
             Some(own) if peer.bitmap_uuid == 0 => match own.include(peer.current_uuid) {
                 true => Standing::Included,
                 false => Standing::Unsettled,
@@ -180,7 +182,7 @@ mod tests {
             (told(LATER, EARLIER), quiet, Unsettled), // the end of a resync was missed there
             (told(ALONE, LATER), quiet, PeerWroteAlone),
             (told(ALONE | 1, LATER), quiet, PeerWroteAlone),
-            (told(ALONE, LATER), None, PeerWroteAlone),
+            (told(ALONE, LATER), None, PeerWroteAtLeast),
             (told(ALONE, 0xD0), quiet, PeerWroteAlone),
             (told(ALONE, EARLIER), went_on, BothWroteAlone),
             (told(ALONE, 0xD0), went_on, BothWroteAlone),

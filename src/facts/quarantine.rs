@@ -131,8 +131,9 @@ impl Fenced {
 pub struct OwnVolume {
     /// Its number within the resource.
     pub number: u32,
-    /// Its generations, where they can be read without waiting for DRBD.
-    pub generations: Known<OwnGenerations>,
+    /// Its generations, where DRBD shows them without being asked for; unknown where what it shows
+    /// cannot be understood.
+    pub generations: Known<Option<OwnGenerations>>,
 }
 
 /// How far a resync is with a volume of this node.

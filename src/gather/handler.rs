@@ -117,7 +117,21 @@ fn volumes(host: &Host, event: &DrbdEvent, resource: &str) -> Result<Vec<OwnVolu
         let generations = Known::from(drbd::data_gen_id::read(host, resource, number));
         OwnVolume { number, generations }
     };
-    Ok(numbers(host, event, resource)?.into_iter().map(volume).collect())
+    let numbers = numbers(host, event, resource)?;
+    ensure!(
+        event.minors.is_empty() || event.minors.len() == numbers.len(),
+        "DRBD names {} volumes and {} minors",
+        numbers.len(),
+        event.minors.len()
+    );
+    // Where drbd.conf cannot be read, drbdadm, which could, is believed.
+    let configured = volumes_here(host, resource).unwrap_or_default();
+    let shown = drbd::data_gen_id::volumes(host, resource)?;
+    let unnamed = configured.keys().chain(&shown).find(|number| !numbers.contains(number));
+    if let Some(number) = unnamed {
+        bail!("{resource} has volume {number} here, and DRBD does not name it");
+    }
+    Ok(numbers.into_iter().map(volume).collect())
 }
 
 /// The numbers of the volumes that DRBD names. For an event of the whole resource, the drbdadm of DRBD 8.4

@@ -13,6 +13,7 @@ use super::Plan;
 use super::drbd::{Answer, Decision, Subject};
 use crate::config::handlers::Policy;
 use crate::facts::{ConnectionState, DiskState, Known, OwnVolume, Resource, Role, Source, Standing, Volume};
+use std::net::SocketAddr;
 
 /// The peer's disk is Inconsistent (P_INCONSISTENT).
 const INCONSISTENT: i32 = 3;
@@ -64,7 +65,7 @@ pub fn plan(subject: &Subject, policy: &Policy) -> Decision {
 /// What the log says when no method has established anything.
 pub fn in_doubt(resource: &str, doubts: &[String]) -> String {
     format!(
-        "nothing is known of the peer of {resource}, so it is not promoted and what is frozen stays frozen; bring the peer or the link to it back, and DRBD goes on by itself, see: drbdadm cstate {resource}; tried: {}",
+        "{}; so nothing is known of the peer of {resource}: it is not promoted and what is frozen stays frozen; bring the peer or the link to it back, and DRBD goes on by itself, see: drbdadm cstate {resource}",
         doubts.join("; ")
     )
 }
@@ -88,8 +89,13 @@ pub fn established(code: i32, resource: &str, how: &str) -> String {
 }
 
 /// What the peer says of the resource itself: `None` when it does not have it up, or why it did
-/// not say anything. `own` are the volumes that DRBD asks about.
-pub fn of_peer(peer: &str, said: &Result<Option<Resource>, String>, own: &[OwnVolume]) -> Look {
+/// not say anything. `own` are the volumes that DRBD asks about, and `host` is what this node is called.
+pub fn of_peer(
+    peer: &str,
+    said: &Result<Option<Resource>, String>,
+    own: &[OwnVolume],
+    host: &Known<String>,
+) -> Look {
     let resource = match said {
         Err(why) => return Look::NoAnswer(format!("{peer} did not answer: {why}")),
         Ok(None) => return doubt(format!("{peer} does not have it up, and may bring it up as it was")),
@@ -99,6 +105,9 @@ pub fn of_peer(peer: &str, said: &Result<Option<Resource>, String>, own: &[OwnVo
         }
         Ok(Some(resource)) => resource,
     };
+    if let Some(other) = leads_elsewhere(resource, host) {
+        return doubt(format!("{peer} has its connection to {other} and not to this node"));
+    }
     match pairs(resource, own) {
         Ok(pairs) => of_volumes(peer, resource, &pairs),
         Err(why) => doubt(format!("{peer} {why}")),
@@ -123,7 +132,19 @@ fn pairs<'a>(resource: &'a Resource, own: &'a [OwnVolume]) -> Result<Vec<Pair<'a
             (Some(_), Some(_)) => Err(format!("lists volume {} twice", own.number)),
         }
     };
+    if let Some(twice) = own.iter().enumerate().find(|(index, volume)| asked(&own[..*index], volume.number)) {
+        return Err(format!("cannot be judged: DRBD names volume {} twice", twice.1.number));
+    }
+    // What DRBD is answered holds for the whole resource.
+    if let Some(other) = resource.volumes.iter().find(|volume| !asked(own, volume.number)) {
+        return Err(format!("has volume {}, which DRBD here does not ask about", other.number));
+    }
     own.iter().map(pair).collect()
+}
+
+/// Whether the volume of that number is among those that DRBD asks about.
+fn asked(own: &[OwnVolume], number: u32) -> bool {
+    own.iter().any(|volume| volume.number == number)
 }
 
 fn of_volumes(peer: &str, resource: &Resource, pairs: &[Pair]) -> Look {
@@ -170,6 +191,17 @@ fn has_lost_us(resource: &Resource) -> Option<bool> {
     }
 }
 
+/// Where a connection of the peer leads that has a host name, and not this node's. DRBD 8.4 tells an
+/// address, or `peer` where it has forgotten that: they say nothing.
+fn leads_elsewhere<'a>(resource: &'a Resource, host: &Known<String>) -> Option<&'a str> {
+    let tells_no_name = |peer: &str| {
+        let bytes = peer.len() >= 16 && peer.bytes().all(|byte| byte.is_ascii_hexdigit());
+        peer == "peer" || bytes || peer.parse::<SocketAddr>().is_ok()
+    };
+    let mut peers = resource.connections.iter().map(|connection| connection.peer.as_str());
+    peers.find(|peer| !tells_no_name(peer) && host.value().is_none_or(|host| host != peer))
+}
+
 /// What stands against calling the data here the newest, by the generations of the peer's disks.
 fn of_generations(peer: &str, resource: &str, pairs: &[Pair]) -> Option<Judged> {
     let (standing, shown) = match worst(pairs) {
@@ -188,6 +220,9 @@ fn of_generations(peer: &str, resource: &str, pairs: &[Pair]) -> Option<Judged> 
         Standing::PeerWroteAlone => format!(
             "{peer} has the newer data, it has written without this node ({shown}); start the guest on {peer}, or let a resync bring the data here first, {connect}"
         ),
+        Standing::PeerWroteAtLeast => format!(
+            "{peer} has written without this node ({shown}), and whether this node has written too is not known; start the guest on neither until that is known, run: block-drbd check {resource}"
+        ),
         Standing::BothWroteAlone => format!(
             "split brain: this node and {peer} have both written without the other ({shown}); start the guest on neither and decide which copy stays, see: man drbdadm, connect --discard-my-data"
         ),
@@ -196,7 +231,7 @@ fn of_generations(peer: &str, resource: &str, pairs: &[Pair]) -> Option<Judged> 
 }
 
 /// The worst that the data of the peer's volumes is to the data here, with the volume's generations;
-/// an error where the peer does not know those of a volume.
+/// an error where those of a volume are not known.
 fn worst(pairs: &[Pair]) -> Result<(Standing, String), String> {
     let mut worst = (Standing::Included, String::new());
     for (own, volume) in pairs {
@@ -205,7 +240,11 @@ fn worst(pairs: &[Pair]) -> Result<(Standing, String), String> {
             Known::Is(generations) => generations,
             Known::Unknown(why) => return Err(format!("the generations of its volume {number}: {why}")),
         };
-        let standing = Standing::of(told, own.generations.value());
+        let known = match &own.generations {
+            Known::Is(known) => known.as_ref(),
+            Known::Unknown(why) => return Err(format!("the generations of volume {number} here: {why}")),
+        };
+        let standing = Standing::of(told, known);
         if standing > worst.0 {
             let (current, bitmap) = (told.current_uuid, told.bitmap_uuid);
             worst = (standing, format!("volume {number}: current {current:016X}, bitmap {bitmap:016X}"));

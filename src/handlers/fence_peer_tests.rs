@@ -29,16 +29,21 @@ fn told(current_uuid: u64, bitmap_uuid: u64) -> Known<Generations> {
 }
 
 /// This node's volumes of these numbers.
-fn own(numbers: &[u32], generations: &Known<OwnGenerations>) -> Vec<OwnVolume> {
+fn own(numbers: &[u32], generations: &Known<Option<OwnGenerations>>) -> Vec<OwnVolume> {
     numbers.iter().map(|&number| OwnVolume { number, generations: generations.clone() }).collect()
 }
 
-fn unread() -> Known<OwnGenerations> {
-    Known::Unknown("debugfs is not mounted".into())
+fn unread() -> Known<Option<OwnGenerations>> {
+    Known::Is(None)
 }
 
-fn here(current_uuid: u64, bitmap_uuid: u64) -> Known<OwnGenerations> {
-    Known::Is(OwnGenerations { current_uuid, bitmap_uuid, history: [0, 0] })
+fn here(current_uuid: u64, bitmap_uuid: u64) -> Known<Option<OwnGenerations>> {
+    Known::Is(Some(OwnGenerations { current_uuid, bitmap_uuid, history: [0, 0] }))
+}
+
+/// This node is called a.
+fn of_this_peer(peer: &str, said: &Result<Option<Resource>, String>, own: &[OwnVolume]) -> Look {
+    of_peer(peer, said, own, &Known::Is("a".into()))
 }
 
 /// DRBD's code; 1 in doubt, -1 where the peer has more, `o` where it may be outdated, `c` where it
@@ -96,14 +101,14 @@ fn what_the_peer_says() {
         let numbers: Vec<u32> = (0..).take(disks.len()).collect();
         let said = Ok(Some(resource(role.clone(), &disks)));
         for generations in [unread(), here(SAME, 0)] {
-            assert_eq!(word(&of_peer("b", &said, &own(&numbers, &generations))), answer, "{role} {disks:?}");
+            assert_eq!(word(&of_this_peer("b", &said, &own(&numbers, &generations))), answer, "{role} {disks:?}");
         }
     }
     let own = own(&[0], &unread());
     let filed = Resource { source: Source::Drbdsetup, ..resource(Primary, &[(Primary, UpToDate)]) };
-    assert_eq!(word(&of_peer("b", &Ok(Some(filed)), &own)), "1");
-    assert_eq!(word(&of_peer("b", &Ok(None), &own)), "1");
-    assert_eq!(word(&of_peer("b", &Err("no route".into()), &own)), "s");
+    assert_eq!(word(&of_this_peer("b", &Ok(Some(filed)), &own)), "1");
+    assert_eq!(word(&of_this_peer("b", &Ok(None), &own)), "1");
+    assert_eq!(word(&of_this_peer("b", &Err("no route".into()), &own)), "s");
 }
 
 /// An answer holds for all volumes that DRBD asks about, and DRBD takes it for all of them.
@@ -118,7 +123,9 @@ fn the_peer_must_name_each_of_our_volumes_once() {
     for (ours, theirs, answer) in [
         (&[0, 1][..], &[0, 1][..], "4"),
         (&[1, 0], &[0, 1], "4"),
-        (&[0], &[0, 1], "4"),
+        (&[0], &[0, 1], "1"),
+        (&[0, 0], &[0], "1"),
+        (&[0, 0], &[0, 1], "1"),
         (&[0, 1], &[0], "1"),
         (&[0, 1], &[7], "1"),
         (&[0, 1], &[0, 7], "1"),
@@ -128,12 +135,12 @@ fn the_peer_must_name_each_of_our_volumes_once() {
         (&[], &[0], "1"),
         (&[], &[], "1"),
     ] {
-        let look = of_peer("b", &Ok(Some(outdated(theirs))), &own(ours, &unread()));
+        let look = of_this_peer("b", &Ok(Some(outdated(theirs))), &own(ours, &unread()));
         assert_eq!(word(&look), answer, "{ours:?} {theirs:?}");
     }
     let mut twice = resource(Role::Primary, &[(Role::Primary, DiskState::UpToDate)]);
     twice.volumes.push(twice.volumes[0].clone());
-    assert_eq!(word(&of_peer("b", &Ok(Some(twice)), &own(&[0], &unread()))), "1");
+    assert_eq!(word(&of_this_peer("b", &Ok(Some(twice)), &own(&[0], &unread()))), "1");
 }
 
 #[test]
@@ -146,15 +153,15 @@ fn a_peer_that_is_still_connected_is_asked_again() {
         for (half, answer) in disks.into_iter().zip(answers) {
             let mut resource = resource(half.0.clone(), &[half]);
             resource.connections[0].state = state.clone();
-            let look = of_peer("b", &Ok(Some(resource.clone())), &own(&[0], &unread()));
+            let look = of_this_peer("b", &Ok(Some(resource.clone())), &own(&[0], &unread()));
             assert_eq!(word(&look), answer, "{state} {}", resource.volumes[0].disk);
         }
     }
     let mut resource = resource(Role::Secondary, &[(Role::Secondary, DiskState::Outdated)]);
     resource.connections.push(resource.connections[0].clone());
-    assert_eq!(word(&of_peer("b", &Ok(Some(resource.clone())), &own(&[0], &unread()))), "1", "which is to us?");
+    assert_eq!(word(&of_this_peer("b", &Ok(Some(resource.clone())), &own(&[0], &unread()))), "1", "which is to us?");
     resource.connections.clear();
-    assert_eq!(word(&of_peer("b", &Ok(Some(resource)), &own(&[0], &unread()))), "1");
+    assert_eq!(word(&of_this_peer("b", &Ok(Some(resource)), &own(&[0], &unread()))), "1");
 }
 
 /// Whatever the peer's disk is called: an earlier call of this handler may have made it Outdated.
@@ -167,7 +174,8 @@ fn whose_data_is_newer_the_generations_tell() {
         (told(SAME, 0), here(ALONE, SAME), ["3", "4", "o"], ""),
         (told(SAME | 1, 0), here(ALONE | 1, SAME), ["3", "4", "o"], ""),
         (told(ALONE, SAME), here(SAME, 0), ["-1"; 3], "b has the newer data"),
-        (told(ALONE, SAME), unread(), ["-1"; 3], "b has the newer data"),
+        (told(ALONE, SAME), unread(), ["-1"; 3], "b has written without this node"),
+        (told(SAME, 0), Known::Unknown("x".into()), ["1"; 3], "the generations of volume 0 here: x"),
         (told(ALONE, SAME), here(0x30, SAME), ["-1"; 3], "split brain"),
         (told(ALONE, 0), here(SAME, 0), ["-1"; 3], "whether b has newer data is not certain"),
         (told(ALONE, 0), here(0x30, SAME), ["-1"; 3], "whether b has newer data is not certain"),
@@ -176,7 +184,7 @@ fn whose_data_is_newer_the_generations_tell() {
         for (disk, answer) in [DiskState::Inconsistent, DiskState::Outdated, DiskState::UpToDate].into_iter().zip(answers) {
             let mut resource = resource(Role::Secondary, &[(Role::Secondary, disk.clone())]);
             resource.volumes[0].generations = peer.clone();
-            let look = of_peer("b", &Ok(Some(resource)), &own(&[0], &own_generations));
+            let look = of_this_peer("b", &Ok(Some(resource)), &own(&[0], &own_generations));
             assert_eq!(word(&look), answer, "{disk} {peer:?} {own_generations:?}");
             assert!(format!("{look:?}").contains(words), "{words}: {look:?}");
         }
@@ -189,7 +197,7 @@ fn one_volume_that_was_written_alone_is_enough() {
     for written in [0, 1] {
         let mut resource = resource(Role::Secondary, &disks);
         resource.volumes[written].generations = told(ALONE, SAME);
-        let look = of_peer("b", &Ok(Some(resource)), &own(&[0, 1], &unread()));
+        let look = of_this_peer("b", &Ok(Some(resource)), &own(&[0, 1], &unread()));
         assert_eq!(word(&look), "-1");
         let words = format!("volume {written}: current {ALONE:016X}, bitmap {SAME:016X}");
         assert!(format!("{look:?}").contains(&words), "{look:?}");
@@ -239,4 +247,24 @@ fn what_a_program_answers() {
     }
     assert_eq!(code(&of_program("/sbin/stonith", &Err("killed".into()), Some("x"))), 1);
     assert_eq!(code(&of_assumption("a switched outlet")), 5);
+}
+
+#[test]
+fn a_connection_that_has_a_name_leads_to_this_node() {
+    for (name, answer) in [
+        ("a", "4"),
+        ("10.0.0.1:7788", "4"),
+        ("[fe80::1]:7788", "4"),
+        ("1b00a1e40a000001", "4"),
+        ("peer", "4"),
+        ("c", "1"),
+        ("a.example", "1"),
+    ] {
+        let mut resource = resource(Role::Secondary, &[(Role::Secondary, DiskState::Outdated)]);
+        resource.connections[0].peer = name.into();
+        let look = of_this_peer("b", &Ok(Some(resource.clone())), &own(&[0], &unread()));
+        assert_eq!(word(&look), answer, "{name}");
+        let nameless = of_peer("b", &Ok(Some(resource)), &own(&[0], &unread()), &Known::Unknown("x".into()));
+        assert_eq!(word(&nameless), if name == "a" { "1" } else { answer }, "{name}");
+    }
 }

@@ -8,12 +8,13 @@ use crate::facts::OwnGenerations;
 use crate::host::Host;
 use anyhow::{Context, Result, ensure};
 
-/// The generations of one volume. An error where debugfs is not mounted, the module is older, or no
-/// disk is attached. The name of the resource has been checked.
-pub fn read(host: &Host, resource: &str, volume: u32) -> Result<OwnGenerations> {
+/// The generations of one volume; `None` where debugfs is not mounted or the module is older. An error where
+/// they are there and cannot be read or understood, as without a disk. The name of the resource has been
+/// checked.
+pub fn read(host: &Host, resource: &str, volume: u32) -> Result<Option<OwnGenerations>> {
     let path = format!("/sys/kernel/debug/drbd/resources/{resource}/volumes/{volume}/data_gen_id");
-    let text = host.read_text(&path)?;
-    parse(&text).with_context(|| format!("{path} cannot be understood"))
+    let Some(text) = host.read_optional(&path)? else { return Ok(None) };
+    parse(&text).map(Some).with_context(|| format!("{path} cannot be understood"))
 }
 
 /// Four lines `0x%016llX`: current, bitmap, and two of the history.
@@ -27,6 +28,12 @@ fn parse(text: &str) -> Result<OwnGenerations> {
     let uuids = text.lines().map(uuid).collect::<Result<Vec<u64>>>()?;
     ensure!(uuids.len() == 4, "it has {} generations in place of 4", uuids.len());
     Ok(OwnGenerations { current_uuid: uuids[0], bitmap_uuid: uuids[1], history: [uuids[2], uuids[3]] })
+}
+
+/// The volumes of a resource, by their numbers, that DRBD has; none where it does not show them.
+pub fn volumes(host: &Host, resource: &str) -> Result<Vec<u32>> {
+    let names = host.list_optional(&format!("/sys/kernel/debug/drbd/resources/{resource}/volumes"))?;
+    Ok(names.unwrap_or_default().iter().filter_map(|name| name.parse().ok()).collect())
 }
 
 #[cfg(test)]
