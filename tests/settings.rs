@@ -55,7 +55,7 @@ fn linked(root: &Path) {
 type Row = (&'static str, &'static dyn Fn(&Path), Option<&'static str>);
 
 /// What is changed, and what is wrong then, if anything.
-const ROWS: [Row; 14] = [
+const ROWS: [Row; 17] = [
     ("as installed", &|_| (), None),
     ("read by others", &|root| mode(&root.join(SETTINGS), 0o644), None),
     ("written by others", &|root| mode(&root.join(SETTINGS), 0o666), Some("mode 0666")),
@@ -94,6 +94,31 @@ const ROWS: [Row; 14] = [
             mode(&root.join("opt"), 0o777);
         },
         Some("mode 0777"),
+    ),
+    (
+        "a link to nothing",
+        &|root| {
+            linked(root);
+            fs::remove_file(root.join("opt/x.toml")).unwrap();
+        },
+        Some("leads to nothing; bring back what it led to"),
+    ),
+    (
+        "a directory that is a link to nothing",
+        &|root| {
+            fs::remove_dir_all(root.join("etc/xen")).unwrap();
+            symlink("/opt/xen", root.join("etc/xen")).unwrap();
+        },
+        Some("etc/xen leads to nothing"),
+    ),
+    (
+        "no settings in a directory behind a link",
+        &|root| {
+            fs::create_dir_all(root.join("opt/xen")).unwrap();
+            fs::remove_dir_all(root.join("etc/xen")).unwrap();
+            symlink("/opt/xen", root.join("etc/xen")).unwrap();
+        },
+        None,
     ),
 ];
 

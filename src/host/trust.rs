@@ -31,13 +31,30 @@ impl Host {
         let place = self.believed_way(path)?;
         let found = match self.root.metadata(&place, Last::AsItIs) {
             Ok(found) => found,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => return self.no_file(path).map(|()| None),
             Err(error) => return Err(error).with_context(|| format!("reading {path}")),
         };
         // Before it is opened: opening a FIFO waits, and opening some devices does something.
         ensure!(found.is_file(), "reading {path}: it is not a regular file");
         let bytes = self.unchanged(&place).with_context(|| format!("reading {path}"))?;
         super::text_of(path, bytes).map(Some)
+    }
+
+    /// That there is no file, rather than a link that leads to nothing: then there is a file somewhere, which a
+    /// directory that is not mounted hides, and it may refuse what the default allows.
+    fn no_file(&self, path: &str) -> Result<()> {
+        let ends = path.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).chain([path.len()]);
+        for link in ends.map(|end| &path[..end]) {
+            let is_link = self.root.metadata(link, Last::AsItIs).is_ok_and(|found| found.is_symlink());
+            if is_link && !self.exists(link) {
+                let link = self.root.name(link);
+                let link = link.display();
+                bail!(
+                    "reading {path}: the link {link} leads to nothing; bring back what it led to; if there are to be no settings, then run: rm {link}"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// The bytes of one version of a file: of the file that is open, judged by its descriptor.
