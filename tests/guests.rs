@@ -92,6 +92,89 @@ fn a_guest_on_the_disk_below_the_volume_has_it_too() {
     assert_eq!(add(&machine, 5, 51712), (0, String::new()));
 }
 
+/// Guest 4 has a partition of the disk below the volume, the disk itself where the volume is on a partition, and
+/// one partition beside another, which is healthy.
+#[test]
+fn a_guest_on_a_part_of_the_disk_below_has_it_too() {
+    let machine = Machine::new();
+    machine.guest(4, 51712, "/dev/vda1");
+    let device = "/local/domain/0/backend/vbd/4/51712/physical-device";
+    machine.xenstored.set(device, "fe:1");
+    for part in ["1", "2"] {
+        machine.file(&format!("sys/block/vda/vda{part}/dev"), &format!("254:{part}\n"));
+    }
+    refused(&machine, 5, 51712, "stands on vda1, a part of vda, which domain 4 has as a disk [other-guest]");
+
+    let slaves = format!("sys/block/drbd{}/slaves", machine.device.minor);
+    std::fs::remove_file(machine.path(&format!("{slaves}/vda"))).unwrap();
+    machine.file(&format!("{slaves}/vda2"), "");
+    machine.volume(|volume| volume.backing = "/dev/vda2".into());
+    machine.xenstored.set(device, "fe:0");
+    refused(&machine, 5, 51712, "stands on vda, which domain 4 has as a disk [other-guest]");
+    machine.xenstored.set(device, "fe:1");
+    assert_eq!(add(&machine, 5, 51712), (0, String::new()), "another partition of the disk");
+}
+
+/// By qemu, which Xen's list of backend devices does not have, and by a loop device.
+#[test]
+fn a_guest_that_reaches_the_disk_below_by_another_way_has_it_too() {
+    let machine = Machine::new();
+    let node = |name: &str, number: (u64, u64)| {
+        let device = nix::sys::stat::makedev(number.0, number.1);
+        let mode = nix::sys::stat::Mode::from_bits_truncate(0o600);
+        let kind = nix::sys::stat::SFlag::S_IFBLK;
+        nix::sys::stat::mknod(&machine.path(name), kind, mode, device).unwrap();
+    };
+    node("dev/vda", (254, 0));
+    node("dev/vdb", (254, 16));
+    std::os::unix::fs::symlink("vda", machine.path("dev/disk")).unwrap();
+    let qdisk = "/local/domain/0/backend/qdisk/4/51712";
+    machine.xenstored.set(&format!("{qdisk}/params"), "aio:/dev/disk");
+    machine.xenstored.set(&format!("{qdisk}/state"), "4");
+    refused(&machine, 5, 51712, "stands on vda, which domain 4 has as a disk [other-guest]");
+
+    machine.file("sys/block/loop999/dev", "7:999\n");
+    machine.file("sys/block/loop999/loop/backing_file", "/dev/vda\n");
+    node("dev/loop999", (7, 999));
+    machine.xenstored.set(&format!("{qdisk}/params"), "aio:/dev/loop999");
+    refused(&machine, 5, 51712, "stands on loop999, a loop device on vda, which domain 4");
+    machine.xenstored.remove(qdisk);
+
+    machine.guest(4, 51712, "/dev/vda");
+    machine.xenstored.set("/local/domain/0/backend/vbd/4/51712/physical-device", "7:3e7");
+    refused(&machine, 5, 51712, "stands on loop999, a loop device on vda, which domain 4");
+    machine.file("sys/block/loop999/loop/backing_file", "/dev/vdb\n");
+    assert_eq!(add(&machine, 5, 51712), (0, String::new()), "a loop device on another disk");
+}
+
+/// Guest 4 has the DRBD device that the volume is stacked on.
+#[test]
+fn a_guest_on_the_drbd_device_below_has_it_too() {
+    let machine = Machine::new();
+    machine.file("sys/block/drbd999/dev", "7:999\n");
+    machine.file("sys/block/drbd999/slaves/vda", "");
+    let slaves = format!("sys/block/drbd{}/slaves", machine.device.minor);
+    std::fs::remove_file(machine.path(&format!("{slaves}/vda"))).unwrap();
+    machine.file(&format!("{slaves}/drbd999"), "");
+    machine.volume(|volume| volume.backing = "/dev/drbd999".into());
+    machine.guest(4, 51712, "lower");
+    machine.xenstored.set("/local/domain/0/backend/vbd/4/51712/physical-device", "7:3e7");
+    refused(&machine, 5, 51712, "stands on drbd999, which domain 4 has as a disk [other-guest]");
+}
+
+#[test]
+fn a_guest_that_leaves_the_disk_below_is_waited_for() {
+    let machine = Machine::new();
+    machine.settings("healing-seconds = 1\n");
+    let backend = "/local/domain/0/backend/vbd/4/51712";
+    machine.guest(4, 51712, "/dev/vda");
+    machine.xenstored.set(&format!("{backend}/physical-device"), "fe:0");
+    machine.xenstored.set(&format!("{backend}/online"), "0");
+    refused(&machine, 5, 51712, "[other-guest]; wait until domain 4 is gone");
+    machine.xenstored.set(&format!("{backend}/state"), "6");
+    assert_eq!(add(&machine, 5, 51712), (0, String::new()), "it is closed");
+}
+
 #[test]
 fn two_guests_do_not_share_a_resource() {
     let machine = Machine::new();

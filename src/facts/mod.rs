@@ -85,6 +85,8 @@ pub struct Facts {
     pub vbds: Known<Vec<Vbd>>,
     /// Every other backend device of this host that has one of the resource's volumes.
     pub users: Known<Vec<User>>,
+    /// Every guest of this host that has a device on which the named volume stands. Asked for an add only.
+    pub lower_users: Known<Vec<LowerUser>>,
     /// Where the named volume is mounted in this domain. This and the next two
     /// are asked for an add only: whoever uses the device, a remove does not give it away.
     pub mounts: Known<Vec<String>>,

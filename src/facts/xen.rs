@@ -181,6 +181,19 @@ pub struct User {
     pub leaving: bool,
 }
 
+/// A guest with a device on which a volume stands: it writes behind DRBD's back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LowerUser {
+    /// The guest.
+    pub domid: u32,
+    /// The device in words: `vda`, `vda1, a part of vda`.
+    pub device: String,
+    /// Whether its backend may have it open.
+    pub live: bool,
+    /// Whether the toolstack is taking it away (`online` is 0).
+    pub leaving: bool,
+}
+
 impl User {
     /// Which guest it belongs to.
     pub fn identity(&self) -> Identity<'_> {

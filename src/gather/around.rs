@@ -1,9 +1,11 @@
 //! What is the same for every resource of a host: read once, however many there are.
 
-use super::{sharing, storage};
+use super::{lower_users, sharing, storage};
 use crate::facts::storage::Devices;
 use crate::facts::{Known, Resource, Vbd, devices_below};
 use crate::host::Host;
+use anyhow::{Result, anyhow};
+use std::cell::OnceCell;
 
 /// What is the same for every resource of a host.
 pub struct Around {
@@ -13,13 +15,15 @@ pub struct Around {
     pub(super) vbds: Known<Vec<Vbd>>,
     /// The devices below all resources, where all were looked at.
     devices: Option<Devices>,
+    /// The block devices that qemu serves to guests, once they were asked for.
+    qdisks: OnceCell<Known<Vec<lower_users::Opened>>>,
 }
 
 impl Around {
     /// For one resource, whose devices are looked at with it.
     pub fn look(host: &Host) -> Around {
         let vbds = Known::from(host.timed("sharing", || sharing::vbds(host)));
-        Around { major: Known::from(super::major(host)), vbds, devices: None }
+        Around { major: Known::from(super::major(host)), vbds, devices: None, qdisks: OnceCell::new() }
     }
 
     /// For all `resources`. Fills in what each volume's data and meta data lie on.
@@ -31,6 +35,14 @@ impl Around {
     /// The devices below all resources; none where they were not looked at.
     pub fn devices(&self) -> Option<&Devices> {
         self.devices.as_ref()
+    }
+
+    /// The block devices that qemu serves to guests.
+    pub(super) fn qdisks(&self, host: &Host) -> Result<&[lower_users::Opened]> {
+        match self.qdisks.get_or_init(|| Known::from(lower_users::qdisks(host))) {
+            Known::Is(qdisks) => Ok(qdisks),
+            Known::Unknown(why) => Err(anyhow!("{why}")),
+        }
     }
 
     /// The devices below one resource.

@@ -12,6 +12,7 @@ pub mod expected;
 pub mod handler;
 pub mod handler_entries;
 pub mod lone;
+mod lower_users;
 pub mod node;
 pub mod openers;
 pub mod peers;
@@ -71,6 +72,7 @@ pub fn facts(host: &Host, event: &Hotplug, target: &Result<Target, String>, sett
     if event.action == Action::Add {
         usage(host, &mut facts);
         durability(host, &around, &mut facts, settings);
+        lower_users(host, &around, &mut facts);
         fencing(host, &mut facts);
         // It tries one itself: no earlier one counts.
         facts.last_flush = Known::Is(None);
@@ -103,6 +105,7 @@ pub fn dry_run_of_many(
     usage(host, &mut facts);
     look_for_openers(host, &mut facts);
     durability(host, around, &mut facts, settings);
+    lower_users(host, around, &mut facts);
     if let (Ok(target), Some(volume)) = (&facts.target, facts.volume()) {
         facts.last_flush = Known::from(probes::last(host, &target.resource, volume.minor));
     }
@@ -158,6 +161,7 @@ fn facts_around(
         major,
         vbds,
         users,
+        lower_users: not_asked(),
         mounts: not_asked(),
         swap: not_asked(),
         holders: not_asked(),
@@ -199,6 +203,12 @@ fn durability(host: &Host, around: &Around, facts: &mut Facts, settings: &Settin
         answers
     });
     facts.peers = Known::from(kept);
+}
+
+/// Which guests have a device that the named volume stands on.
+fn lower_users(host: &Host, around: &Around, facts: &mut Facts) {
+    let found = host.timed("sharing", || lower_users::look(host, around, facts));
+    facts.lower_users = Known::from(found);
 }
 
 /// Which handlers would be called: a start needs that, and the files that tell it, only where a lost

@@ -3,13 +3,11 @@
 //! Only names for a message: the kernel may have it open for others. Whether anybody has it open
 //! knows DRBD alone, which refuses then to make it Secondary (drbd_nl.c, drbd_set_role: open_cnt).
 
+use super::lower_users::QDISKS;
 use super::sharing::numbers;
 use super::vbd;
 use crate::host::{Host, device};
 use anyhow::Result;
-
-/// Where the toolstack writes which disks qemu serves.
-const QDISKS: &str = "/local/domain/0/backend/qdisk";
 
 /// Where the kernel's own iSCSI target (LIO) keeps the devices that it exports.
 const EXPORTS: &str = "/sys/kernel/config/target/core";

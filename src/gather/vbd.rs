@@ -130,17 +130,30 @@ fn told_users(host: &Host, resource: &Resource, major: u32, devices: &[Vbd]) -> 
 
 fn user(xenstore: &Xenstore, vbd: &Vbd) -> Result<Option<User>> {
     let (domid, devid, minor) = (vbd.domid, vbd.devid, vbd.device.minor);
-    let node = |name: &str| format!("{BACKENDS}/{domid}/{devid}/{name}");
-    let Some(state) = text(xenstore, &node("state"))? else { return Ok(None) };
-    let online = text(xenstore, &node("online"))?;
+    let backend = format!("{BACKENDS}/{domid}/{devid}");
+    let Some(Presence { live, leaving }) = presence(xenstore, &backend)? else { return Ok(None) };
     let of_domain = |name: &str| text(xenstore, &format!("/local/domain/{domid}/{name}"));
     let (guest, vm, target) = (of_domain("name")?, of_domain("vm")?, of_domain("target")?);
-    let leaving = online.as_deref() == Some("0");
+    let target = target.and_then(|text| text.parse().ok());
+    Ok(Some(User { domid, devid, minor, guest, vm, target, live, leaving }))
+}
+
+/// How long a backend device will still be there.
+pub(super) struct Presence {
+    /// Whether its backend may have the block device open.
+    pub live: bool,
+    /// Whether the toolstack is taking it away.
+    pub leaving: bool,
+}
+
+/// What the directory of a backend device says of it; `None` where there is none.
+pub(super) fn presence(xenstore: &Xenstore, backend: &str) -> Result<Option<Presence>> {
+    let Some(state) = text(xenstore, &format!("{backend}/state"))? else { return Ok(None) };
+    let leaving = text(xenstore, &format!("{backend}/online"))?.as_deref() == Some("0");
     // States 5 and 6 are Closing and Closed; a closed device that is still
     // online is kept open by blkback (xen-blkback/xenbus.c, XenbusStateClosed).
     let closed = leaving && state == "6";
-    let target = target.and_then(|text| text.parse().ok());
-    Ok(Some(User { domid, devid, minor, guest, vm, target, live: !closed, leaving }))
+    Ok(Some(Presence { live: !closed, leaving }))
 }
 
 pub(super) fn text(xenstore: &Xenstore, path: &str) -> Result<Option<String>> {

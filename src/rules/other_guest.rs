@@ -2,8 +2,7 @@
 
 use super::disk_line::DiskLine;
 use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, refuse_for_now, unknown};
-use crate::facts::storage::{Device, stacks};
-use crate::facts::{DiskState, Facts, Known, User, Vbd, Volume};
+use crate::facts::{Facts, Known, LowerUser, User, Volume};
 use crate::guest::GuestFacts;
 use std::collections::BTreeMap;
 
@@ -37,39 +36,31 @@ fn check(facts: &Facts) -> Judgement {
     }
 }
 
-/// A guest with a device that the volume stands on writes behind DRBD's back: blkback opens it
-/// although DRBD holds it.
+/// A guest with a device that the volume stands on writes behind DRBD's back.
 fn below(facts: &Facts, volume: &Volume) -> Judgement {
-    let vbds = facts.vbds.value().into_iter().flatten();
-    let past: Vec<&Vbd> = vbds.filter(|vbd| Some(&vbd.device.major) != facts.major.value()).collect();
-    if past.is_empty() || volume.disk == DiskState::Diskless {
+    let drbd = format!("/dev/drbd{}", volume.minor);
+    let users = match &facts.lower_users {
+        Known::Is(users) => users,
+        Known::Unknown(why) => {
+            return unknown(
+                &format!("whether a guest has a device below {drbd}"),
+                why,
+                "make /sys and /dev readable, then start the guest again".into(),
+            );
+        }
+    };
+    let live = users.iter().filter(|user| user.live);
+    // Whoever stays comes before whoever is leaving.
+    let Some(LowerUser { domid, device, leaving, .. }) = live.min_by_key(|user| user.leaving) else {
         return Judgement::Pass;
-    }
-    let parts = [&volume.data, &volume.meta];
-    let roots: Vec<&str> = parts.into_iter().filter_map(Known::value).map(String::as_str).collect();
-    let lower = stacks(&facts.devices, &roots);
-    let owner = |device: &Device| past.iter().find(|vbd| device.number == Known::Is(vbd.device));
-    if let Some((name, vbd)) = lower.found.iter().find_map(|(name, device)| Some((name, owner(device)?))) {
-        return refuse(
-            format!("/dev/drbd{} stands on {name}, which domain {} has as a disk", volume.minor, vbd.domid),
-            format!("shut that domain down with: xl shutdown {}, and give it a disk of its own", vbd.domid),
-        );
-    }
-    let no_number = lower.found.iter().find_map(|(_, device)| reason(&device.number));
-    match lower.unknown.or(no_number).or(parts.into_iter().find_map(reason)) {
-        Some(why) => unknown(
-            &format!("whether a guest has a device below /dev/drbd{}", volume.minor),
-            &why,
-            "make /sys readable, then start the guest again".into(),
+    };
+    let message = format!("{drbd} stands on {device}, which domain {domid} has as a disk");
+    match leaving {
+        true => refuse_for_now(message, format!("wait until domain {domid} is gone, see: xl list")),
+        false => refuse(
+            message,
+            format!("shut that domain down with: xl shutdown {domid}, and give it a disk of its own"),
         ),
-        None => Judgement::Pass,
-    }
-}
-
-fn reason<T>(known: &Known<T>) -> Option<String> {
-    match known {
-        Known::Is(_) => None,
-        Known::Unknown(why) => Some(why.clone()),
     }
 }
 

@@ -46,7 +46,7 @@ pub fn read(host: &Host, name: &str, files: &Files, told: Option<Known<Vec<Strin
 }
 
 /// `MAJOR:MINOR`, both decimal.
-fn number(host: &Host, dir: &str) -> Result<PhysicalDevice> {
+pub fn number(host: &Host, dir: &str) -> Result<PhysicalDevice> {
     let path = format!("{dir}/dev");
     let text = host.read_text(&path)?;
     let numbers = text.split_once(':').and_then(|(major, minor)| {

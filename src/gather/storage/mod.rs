@@ -11,13 +11,13 @@ mod identity;
 mod lookup;
 mod lower;
 mod queue;
-mod sysfs;
+pub(super) mod sysfs;
 
 use crate::facts::storage::{Device, DeviceKind, Devices, MOST_DEVICES};
 use crate::facts::{Known, Resource};
 use crate::host::Host;
 use file::Files;
-use lookup::Lookup;
+pub(super) use lookup::Lookup;
 use std::collections::BTreeMap;
 
 /// No stack is higher than this: a partition, RAID, encryption, LVM and bcache are five.

@@ -1,5 +1,7 @@
 //! Where sysfs has a device, and which names it can have.
 
+use super::device;
+use crate::facts::{Known, PhysicalDevice};
 use crate::host::Host;
 
 /// The longest kernel name that is taken for one. The kernel's own limit is 31 for a disk
@@ -24,6 +26,14 @@ pub fn find(host: &Host, name: &str) -> Option<Place> {
     let disk = disk_of(name)?;
     let dir = format!("/sys/block/{disk}/{name}");
     host.exists(&dir).then(|| Place { dir, disk: Some(disk.to_owned()) })
+}
+
+/// The partitions of a disk, by kernel name, with their numbers.
+pub fn partitions(host: &Host, disk: &str) -> Vec<(String, Known<PhysicalDevice>)> {
+    let dir = format!("/sys/block/{disk}");
+    let inside = host.list(&dir).unwrap_or_default();
+    let parts = inside.into_iter().filter(|name| disk_of(name) == Some(disk));
+    parts.map(|part| (part.clone(), device::number(host, &format!("{dir}/{part}")).into())).collect()
 }
 
 /// The disk of a partition: `sda` of `sda1`, and `md0` of `md0p1`, as the kernel puts a `p`

@@ -91,6 +91,7 @@ pub(crate) fn good() -> Facts {
         major: Known::Is(147),
         vbds: Known::Is(Vec::new()),
         users: Known::Is(Vec::new()),
+        lower_users: Known::Is(Vec::new()),
         mounts: Known::Is(Vec::new()),
         swap: Known::Is(false),
         holders: Known::Is(Vec::new()),

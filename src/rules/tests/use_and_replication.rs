@@ -480,14 +480,13 @@ fn decision_tables() {
     assert_eq!(after(|f| { in_turn(f); on_second(other_half())(f); resource(f).volumes[0].role = Role::Secondary; resource(f).connections[0].peer_volumes[0].role = Role::Primary }), "", "its other half");
 
     // A guest past DRBD.
-    let vbd = |major, minor| vec![Vbd { domid: 7, devid: 51712, inode: None, device: PhysicalDevice { major, minor } }];
-    let past = |major, minor| move |f: &mut Facts| f.vbds = Known::Is(vbd(major, minor));
-    assert_eq!(after(past(253, 1)), "");
-    assert_eq!(after(past(254, 3)), "other-guest", "the disk below the volume");
-    assert_eq!(after(|f| { past(254, 3)(f); disk(DiskState::Diskless)(f) }), "diskless", "there is nothing below");
-    assert_eq!(after(|f| { past(253, 1)(f); f.devices.get_mut("vda").unwrap().number = no() }), "other-guest?");
-    assert_eq!(after(|f| { past(147, 9)(f); f.devices.get_mut("vda").unwrap().number = no() }), "", "every guest goes through DRBD");
-    assert_eq!(after(|f| { past(253, 1)(f); resource(f).volumes[0].data = no() }), "other-guest?");
+    let lower = |live, leaving| LowerUser { domid: 7, device: "vda".into(), live, leaving };
+    let past = |users: Vec<LowerUser>| after(|f| f.lower_users = Known::Is(users.clone()));
+    assert_eq!(past(vec![lower(true, false)]), "other-guest", "the disk below the volume");
+    assert_eq!(past(vec![lower(true, true)]), "other-guest~", "it is leaving");
+    assert_eq!(past(vec![lower(true, true), lower(true, false)]), "other-guest", "another one stays");
+    assert_eq!(past(vec![lower(false, true)]), "", "its device is closed");
+    assert_eq!(after(|f| f.lower_users = no()), "other-guest?");
 
     // Before Xen 4.2 a guest can write all of that itself.
     for xen in [Known::Is((4, 1)), no()] {
