@@ -162,6 +162,25 @@ fn a_guest_on_the_drbd_device_below_has_it_too() {
     refused(&machine, 5, 51712, "stands on drbd999, which domain 4 has as a disk [other-guest]");
 }
 
+/// The toolstack has removed its directory, and blkback has it open.
+#[test]
+fn a_device_that_only_the_kernel_lists_counts() {
+    let machine = Machine::new();
+    machine.settings("healing-seconds = 1\n");
+    let listed = "sys/bus/xen-backend/devices/vbd-4-51712";
+    let own = format!("7:{:x}\n", machine.device.minor);
+    machine.file("sys/bus/xen-backend/devices/vbd-5-51712/nodename", "");
+    for (device, words) in [("fe:0\n", "stands on vda, which domain 4"), (&own, "belongs to domain 4")] {
+        machine.file(&format!("{listed}/physical_device"), device);
+        refused(&machine, 5, 51712, words);
+    }
+    std::fs::remove_file(machine.path(&format!("{listed}/physical_device"))).unwrap();
+    let (code, text) = add(&machine, 5, 51712);
+    assert!(code == 3 && text.contains("the kernel lists a device of domain 4"), "{code}: {text}");
+    std::fs::remove_dir(machine.path(listed)).unwrap();
+    assert_eq!(add(&machine, 5, 51712), (0, String::new()));
+}
+
 #[test]
 fn a_guest_that_leaves_the_disk_below_is_waited_for() {
     let machine = Machine::new();

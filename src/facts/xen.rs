@@ -186,8 +186,8 @@ pub struct User {
 pub struct LowerUser {
     /// The guest.
     pub domid: u32,
-    /// The device in words: `vda`, `vda1, a part of vda`.
-    pub device: String,
+    /// The device in words: `vda`, `vda1, a part of vda`; unknown where only the kernel lists it.
+    pub device: Known<String>,
     /// Whether its backend may have it open.
     pub live: bool,
     /// Whether the toolstack is taking it away (`online` is 0).

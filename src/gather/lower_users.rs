@@ -5,7 +5,7 @@
 //! guests, but for those that qemu or a loop device serves.
 
 use super::Around;
-use super::sharing::numbers;
+use super::sharing::{numbers, unseen};
 use super::storage::{Lookup, sysfs};
 use super::vbd::{BACKENDS, Presence, presence, text};
 use crate::facts::storage::{DeviceKind, stacks};
@@ -28,6 +28,8 @@ pub struct Opened {
     /// Its backend directory in xenstore.
     backend: String,
     device: PhysicalDevice,
+    /// Whether the kernel lists it, so that it may be open although its directory is gone.
+    is_listed: bool,
 }
 
 /// Every guest that has a device on which the named volume stands.
@@ -40,15 +42,18 @@ pub fn look(host: &Host, around: &Around, facts: &Facts) -> Result<Vec<LowerUser
     let mut others: Vec<Opened> = vbds.iter().map(of_vbd).collect();
     others.extend(around.qdisks(host)?.iter().cloned());
     others.retain(|opened| !(is_drbd(opened) && opened.device.minor == volume.minor));
-    if others.is_empty() {
+    let unseen = unseen(host, vbds)?;
+    if others.is_empty() && unseen.is_empty() {
         return Ok(Vec::new());
     }
     let mut lower = Lower::below(host, facts, volume, others.iter().all(is_drbd));
-    let mut users = Vec::new();
+    let gone = Presence { live: true, leaving: true };
+    let mut users: Vec<LowerUser> = unseen.into_iter().map(closing).collect();
     for opened in others {
         let Some(device) = lower.name_of(opened.device, is_drbd(&opened)) else { continue };
-        let Some(Presence { live, leaving }) = presence(host.xenstore()?, &opened.backend)? else { continue };
-        users.push(LowerUser { domid: opened.domid, device, live, leaving });
+        let found = presence(host.xenstore()?, &opened.backend)?.or(opened.is_listed.then_some(gone));
+        let Some(Presence { live, leaving }) = found else { continue };
+        users.push(LowerUser { domid: opened.domid, device: Known::Is(device), live, leaving });
     }
     match lower.unknown {
         Some(why) if !users.iter().any(|user| user.live) => bail!("{why}"),
@@ -56,9 +61,15 @@ pub fn look(host: &Host, around: &Around, facts: &Facts) -> Result<Vec<LowerUser
     }
 }
 
+/// A guest of whose device only the kernel knows.
+fn closing(domid: u32) -> LowerUser {
+    let why = format!("the kernel lists a device of domain {domid}, of which xenstore says nothing");
+    LowerUser { domid, device: Known::Unknown(why), live: true, leaving: true }
+}
+
 fn of_vbd(vbd: &crate::facts::Vbd) -> Opened {
     let backend = format!("{BACKENDS}/{}/{}", vbd.domid, vbd.devid);
-    Opened { domid: vbd.domid, backend, device: vbd.device }
+    Opened { domid: vbd.domid, backend, device: vbd.device, is_listed: vbd.inode.is_some() }
 }
 
 /// Every block device that qemu serves to a guest. `params` is `FORMAT:PATH` there (libxl_device.c,
@@ -72,7 +83,7 @@ pub fn qdisks(host: &Host) -> Result<Vec<Opened>> {
             let params = text(xenstore, &format!("{backend}/params"))?.unwrap_or_default();
             let path = params.split_once(':').map_or("", |(_, path)| path);
             if let Some(device) = number_at(host, path)? {
-                opened.push(Opened { domid, backend, device });
+                opened.push(Opened { domid, backend, device, is_listed: false });
             }
         }
     }

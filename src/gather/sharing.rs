@@ -10,7 +10,7 @@ use super::vbd::BACKENDS;
 use crate::facts::{PhysicalDevice, Vbd};
 use crate::host::Host;
 use anyhow::Result;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where this program remembers what it has read; `act` writes it.
 pub const MEMORY: &str = "/run/block-drbd/vbds";
@@ -87,7 +87,28 @@ fn read(host: &Host, devices: &[Device]) -> Result<Vec<Vbd>> {
     let paths: Vec<String> = devices.iter().map(path).collect();
     let values = host.xenstore()?.read_many(&paths)?;
     let parse = |value: Vec<u8>| PhysicalDevice::parse(std::str::from_utf8(&value).ok()?);
-    Ok(devices.iter().zip(values).filter_map(|(device, value)| Some(vbd(*device, parse(value?)?))).collect())
+    let told = devices.iter().zip(values).map(|(device, value)| (*device, value.and_then(parse)));
+    let kernel = |device: &Device| device_of_kernel(host, device);
+    Ok(told.filter_map(|(device, told)| Some(vbd(device, told.or_else(|| kernel(&device))?))).collect())
+}
+
+/// What blkback itself says that it has opened. It says nothing before it has, and nothing any more from the
+/// moment in which it begins to close (xen-blkback/xenbus.c, xenvbd_sysfs_addif and xenvbd_sysfs_delif).
+fn device_of_kernel(host: &Host, (domid, devid, inode): &Device) -> Option<PhysicalDevice> {
+    (*inode)?;
+    let path = format!("{KERNEL_LIST}/vbd-{domid}-{devid}/physical_device");
+    PhysicalDevice::parse(&host.read_optional(&path).ok()??)
+}
+
+/// The guests with a device that the kernel lists and of which nothing else is known: xenstore has no
+/// directory of it any more, and blkback may still be closing it.
+pub(super) fn unseen(host: &Host, vbds: &[Vbd]) -> Result<Vec<u32>> {
+    let known: BTreeSet<(u32, u32)> = vbds.iter().map(|vbd| (vbd.domid, vbd.devid)).collect();
+    let listed = devices(host)?.into_iter().filter(|(_, _, inode)| inode.is_some());
+    let left: Vec<Device> = listed.filter(|(domid, devid, _)| !known.contains(&(*domid, *devid))).collect();
+    let state = |(domid, devid, _): &Device| format!("{BACKENDS}/{domid}/{devid}/state");
+    let states = host.xenstore()?.read_many(&left.iter().map(state).collect::<Vec<_>>())?;
+    Ok(left.iter().zip(states).filter(|(_, state)| state.is_none()).map(|(device, _)| device.0).collect())
 }
 
 /// What is not to be believed is not remembered, and read anew.

@@ -131,7 +131,9 @@ fn told_users(host: &Host, resource: &Resource, major: u32, devices: &[Vbd]) -> 
 fn user(xenstore: &Xenstore, vbd: &Vbd) -> Result<Option<User>> {
     let (domid, devid, minor) = (vbd.domid, vbd.devid, vbd.device.minor);
     let backend = format!("{BACKENDS}/{domid}/{devid}");
-    let Some(Presence { live, leaving }) = presence(xenstore, &backend)? else { return Ok(None) };
+    // What the kernel still lists may be open, although the toolstack has removed its directory.
+    let gone = vbd.inode.map(|_| Presence { live: true, leaving: true });
+    let Some(Presence { live, leaving }) = presence(xenstore, &backend)?.or(gone) else { return Ok(None) };
     let of_domain = |name: &str| text(xenstore, &format!("/local/domain/{domid}/{name}"));
     let (guest, vm, target) = (of_domain("name")?, of_domain("vm")?, of_domain("target")?);
     let target = target.and_then(|text| text.parse().ok());
@@ -139,6 +141,7 @@ fn user(xenstore: &Xenstore, vbd: &Vbd) -> Result<Option<User>> {
 }
 
 /// How long a backend device will still be there.
+#[derive(Clone, Copy)]
 pub(super) struct Presence {
     /// Whether its backend may have the block device open.
     pub live: bool,

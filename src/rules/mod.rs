@@ -287,6 +287,14 @@ fn wait_then_allow(message: String, remedy: String) -> Judgement {
     refuse_while_connecting(message, remedy).at_most(Severity::Info)
 }
 
+/// A finding of what could not be found out yet, and may be known within seconds.
+fn unknown_for_now(what: &str, why: &str, remedy: String) -> Judgement {
+    match unknown(what, why, remedy) {
+        Judgement::Found(found) => Judgement::Found(Found { heals: Heals::Soon, ..found }),
+        Judgement::Pass => Judgement::Pass,
+    }
+}
+
 /// A finding of what could not be found out.
 fn unknown(what: &str, why: &str, remedy: String) -> Judgement {
     Judgement::Found(Found { unknown: true, ..found(format!("{what} is unknown: {why}"), remedy) })

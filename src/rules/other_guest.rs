@@ -1,7 +1,9 @@
 //! Another guest of this host has the volume, or the same guest by another of its disks.
 
 use super::disk_line::DiskLine;
-use super::{Check, Group, Judgement, Lowering, Rule, Severity, refuse, refuse_for_now, unknown};
+use super::{
+    Check, Group, Judgement, Lowering, Rule, Severity, refuse, refuse_for_now, unknown, unknown_for_now,
+};
 use crate::facts::{Facts, Known, LowerUser, User, Volume};
 use crate::guest::GuestFacts;
 use std::collections::BTreeMap;
@@ -54,9 +56,16 @@ fn below(facts: &Facts, volume: &Volume) -> Judgement {
     let Some(LowerUser { domid, device, leaving, .. }) = live.min_by_key(|user| user.leaving) else {
         return Judgement::Pass;
     };
+    let wait = format!("wait until domain {domid} is gone, see: xl list");
+    let device = match device {
+        Known::Is(device) => device,
+        Known::Unknown(why) => {
+            return unknown_for_now(&format!("whether a guest has a device below {drbd}"), why, wait);
+        }
+    };
     let message = format!("{drbd} stands on {device}, which domain {domid} has as a disk");
     match leaving {
-        true => refuse_for_now(message, format!("wait until domain {domid} is gone, see: xl list")),
+        true => refuse_for_now(message, wait),
         false => refuse(
             message,
             format!("shut that domain down with: xl shutdown {domid}, and give it a disk of its own"),

@@ -480,12 +480,13 @@ fn decision_tables() {
     assert_eq!(after(|f| { in_turn(f); on_second(other_half())(f); resource(f).volumes[0].role = Role::Secondary; resource(f).connections[0].peer_volumes[0].role = Role::Primary }), "", "its other half");
 
     // A guest past DRBD.
-    let lower = |live, leaving| LowerUser { domid: 7, device: "vda".into(), live, leaving };
+    let lower = |live, leaving| LowerUser { domid: 7, device: Known::Is("vda".into()), live, leaving };
     let past = |users: Vec<LowerUser>| after(|f| f.lower_users = Known::Is(users.clone()));
     assert_eq!(past(vec![lower(true, false)]), "other-guest", "the disk below the volume");
     assert_eq!(past(vec![lower(true, true)]), "other-guest~", "it is leaving");
     assert_eq!(past(vec![lower(true, true), lower(true, false)]), "other-guest", "another one stays");
     assert_eq!(past(vec![lower(false, true)]), "", "its device is closed");
+    assert_eq!(past(vec![LowerUser { device: no(), ..lower(true, true) }]), "other-guest?", "only the kernel lists it");
     assert_eq!(after(|f| f.lower_users = no()), "other-guest?");
 
     // Before Xen 4.2 a guest can write all of that itself.
