@@ -35,7 +35,9 @@ fn check(facts: &Facts) -> Judgement {
 fn is_here(facts: &Facts, volume: &Volume) -> bool {
     let mut users = facts.users.value().into_iter().flatten();
     volume.role == Role::Primary
-        && users.any(|user| user.live && user.minor == volume.minor && facts.has_our_disk(user) && facts.is_other_half(user))
+        && users.any(|user| {
+            user.live && user.minor == volume.minor && facts.has_our_disk(user) && facts.is_other_half(user)
+        })
 }
 
 fn from_peer(facts: &Facts, resource: &Resource, volume: &Volume, peer: &Connection) -> Judgement {

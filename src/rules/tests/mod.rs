@@ -219,7 +219,13 @@ fn moves_in(facts: &mut Facts) {
 
 /// What the peer says of a guest there.
 fn at_source(volume: u32, vm: &str) -> VolumeUser {
-    VolumeUser { volume, domid: 9, devid: Some(51712 + 16 * volume), guest: Some("vm".into()), vm: Some(vm.into()) }
+    VolumeUser {
+        volume,
+        domid: 9,
+        devid: Some(51712 + 16 * volume),
+        guest: Some("vm".into()),
+        vm: Some(vm.into()),
+    }
 }
 
 fn backend(facts: &mut Facts) -> &mut Backend {
