@@ -567,8 +567,8 @@ fn a_peer_that_establishes_nothing_leaves_it_in_doubt() {
             said.err.contains("ended with 0: its disk may be Outdated now"),
             "its 0 is no fact: {said:?}"
         );
-        node.program("opt/outdate", "exit 17");
-        asked(&node, &same, 1, "times and ended with 17: its disk may be Outdated now");
+        node.program("opt/outdate", "echo no such resource >&2; exit 17");
+        asked(&node, &same, 1, "times and ended with 17 (no such resource): its disk may be Outdated now");
         let said = of(node.command("fence-peer").env_remove("DRBD_PEERS").output().unwrap());
         assert!(said.code == 1 && said.err.contains("DRBD does not say what the peer is called"), "{said:?}");
         assert_eq!(node.text("run/block-drbd/fenced/r0.json"), None);

@@ -7,10 +7,9 @@ use crate::event::drbd::Variables;
 use crate::facts::{Fenced, Known, Resource};
 use crate::gather::peers;
 use crate::handlers::drbd::Subject;
-use crate::handlers::fence_peer::{Judged, Look, of_peer, outdating};
+use crate::handlers::fence_peer::{Judged, Look, OutdateRun, of_peer, outdating};
 use crate::host::{Deadline, Host, program};
 use anyhow::Result;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The pause between two tries: the peer may still take the connection for alive, and then DRBD
@@ -39,7 +38,7 @@ fn ask_until_known(
     peer: &str,
     how: &AskPeer,
     subject: &Subject,
-    runs: &mut Vec<Result<i32, String>>,
+    runs: &mut Vec<OutdateRun>,
 ) -> Judged {
     let (mut doubt, mut silences) = (None, 0);
     loop {
@@ -99,10 +98,9 @@ fn said(host: &Host, peer: &str, how: &AskPeer, resource: &str) -> Result<Option
     }
 }
 
-/// The exit code of outdate-command, or why it has none.
-fn outdate(host: &Host, command: &[String], resource: &str) -> Result<i32, String> {
+fn outdate(host: &Host, command: &[String], resource: &str) -> OutdateRun {
     let command = program::of_root(host, &[command, &[resource.to_string()]].concat());
-    let exit = command.and_then(|command| program::exit_of(&command, &BTreeMap::new(), host.deadline()));
+    let exit = command.and_then(|command| program::exit_and_complaint_of(&command, host.deadline()));
     exit.map_err(|error| format!("{error:#}"))
 }
 

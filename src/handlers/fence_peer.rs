@@ -272,16 +272,20 @@ fn doubt(why: String) -> Look {
     Look::Final(Judged::InDoubt(why))
 }
 
+/// The exit code of one run of outdate-command and what it complained of; or why it has no exit code.
+pub type OutdateRun = Result<(i32, String), String>;
+
 /// What outdate-command has come to on the peer, each time that it was run: a clause for the log,
 /// whatever the answer is. Nothing where it was not run.
-pub fn outdating(peer: &str, runs: &[Result<i32, String>]) -> Option<String> {
-    let ended = |run: &Result<i32, String>| match run {
-        Ok(code) => format!("ended with {code}"),
+pub fn outdating(peer: &str, runs: &[OutdateRun]) -> Option<String> {
+    let ended = |run: &OutdateRun| match run {
+        Ok((code, complaint)) if *code == 0 || complaint.is_empty() => format!("ended with {code}"),
+        Ok((code, complaint)) => format!("ended with {code} ({complaint})"),
         Err(why) => format!("failed ({why})"),
     };
     // One that was ended with the time says less than one that has answered.
-    let of = |wanted: fn(&Result<i32, String>) -> bool| runs.iter().rfind(|run| wanted(run));
-    let told = of(|run| *run == Ok(0)).or(of(Result::is_ok)).or(runs.last())?;
+    let of = |wanted: fn(&OutdateRun) -> bool| runs.iter().rfind(|run| wanted(run));
+    let told = of(|run| matches!(run, Ok((0, _)))).or(of(Result::is_ok)).or(runs.last())?;
     let times = if runs.len() == 1 { String::new() } else { format!(" {} times", runs.len()) };
     Some(format!("outdate-command was run on {peer}{times} and {}", ended(told)))
 }

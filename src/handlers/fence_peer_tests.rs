@@ -206,18 +206,23 @@ fn one_volume_that_was_written_alone_is_enough() {
 
 #[test]
 fn that_outdate_command_was_run_is_told_whatever_is_answered() {
+    let ended = |code: i32, complaint: &str| Ok((code, complaint.to_string()));
     let failed = || Err("killed".to_string());
     for (runs, clause) in [
         (vec![], None),
-        (vec![Ok(0)], Some("outdate-command was run on b and ended with 0")),
-        (vec![Ok(17)], Some("outdate-command was run on b and ended with 17")),
-        (vec![Ok(0), Ok(17)], Some("outdate-command was run on b 2 times and ended with 0")),
-        (vec![Ok(17), failed()], Some("outdate-command was run on b 2 times and ended with 17")),
+        (vec![ended(0, "")], Some("outdate-command was run on b and ended with 0")),
+        (vec![ended(17, "")], Some("outdate-command was run on b and ended with 17")),
+        (vec![ended(0, ""), ended(17, "")], Some("outdate-command was run on b 2 times and ended with 0")),
+        (vec![ended(17, ""), failed()], Some("outdate-command was run on b 2 times and ended with 17")),
+        (
+            vec![ended(17, "no such resource")],
+            Some("outdate-command was run on b and ended with 17 (no such resource)"),
+        ),
         (vec![failed()], Some("outdate-command was run on b and failed (killed)")),
     ] {
         assert_eq!(outdating("b", &runs).as_deref(), clause, "{runs:?}");
     }
-    let told = |judged: Judged| format!("{:?}", judged.told_with(outdating("b", &[Ok(0)])));
+    let told = |judged: Judged| format!("{:?}", judged.told_with(outdating("b", &[ended(0, "")])));
     let perhaps = "ended with 0: its disk may be Outdated now";
     assert!(told(Judged::InDoubt("x".into())).contains(perhaps));
     assert!(told(Judged::PeerHasMore("x".into())).contains(perhaps));

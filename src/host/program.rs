@@ -121,6 +121,13 @@ pub fn exit_of(
     said.status.code().with_context(|| said.failure())
 }
 
+/// The same with nothing besides in its environment, and with the beginning of what it complained of.
+pub fn exit_and_complaint_of(command: &[String], deadline: Deadline) -> Result<(i32, String)> {
+    let said = finish(command, &BTreeMap::new(), deadline, LARGEST_IGNORED)?;
+    let code = said.status.code().with_context(|| said.failure())?;
+    Ok((code, said.complaint()))
+}
+
 /// Runs a program for whoever called this one: with his environment and his terminal, for as long
 /// as it takes. Whether it succeeded.
 pub fn run_for_the_user(command: &[String]) -> Result<bool> {
@@ -148,9 +155,12 @@ struct Said {
 impl Said {
     /// How it has failed, in its own words.
     fn failure(&self) -> String {
+        format!("it failed with {}: {}", self.status, self.complaint())
+    }
+
+    fn complaint(&self) -> String {
         let complaint = String::from_utf8_lossy(&self.complaint);
-        let complaint: String = complaint.trim().chars().take(LONGEST_COMPLAINT).collect();
-        format!("it failed with {}: {complaint}", self.status)
+        complaint.trim().chars().take(LONGEST_COMPLAINT).collect()
     }
 }
 
