@@ -119,6 +119,8 @@ fn peer_says(machine: &Machine, settings: &str) {
         resource["volumes"][0]["role"] = "Secondary".into();
         resource["volumes"][0]["disk"] = disk.into();
         resource["connections"][0]["state"] = "Connecting".into();
+        // The peer has this node for its peer; drbd.conf here gives b's name.
+        resource["connections"][0]["peer"] = "a".into();
         machine.file(file, &facts.to_string());
     }
     // Both have the same data, which DRBD shows here in debugfs.
