@@ -86,7 +86,7 @@ fn look(host: &Host, peer: &str, how: &AskPeer, subject: &Subject) -> Look {
         }
     };
     let said = said(host, peer, how, subject.resource).map_err(|error| format!("{error:#}"));
-    of_peer(peer, &said, own, &subject.facts.host)
+    of_peer(peer, &said, own)
 }
 
 /// What the peer says of the resource; `None` when it has none of that name up.

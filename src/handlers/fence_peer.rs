@@ -13,7 +13,6 @@ use super::Plan;
 use super::drbd::{Answer, Decision, Subject};
 use crate::config::handlers::Policy;
 use crate::facts::{ConnectionState, DiskState, Known, OwnVolume, Resource, Role, Source, Standing, Volume};
-use std::net::SocketAddr;
 
 /// The peer's disk is Inconsistent (P_INCONSISTENT).
 const INCONSISTENT: i32 = 3;
@@ -89,13 +88,8 @@ pub fn established(code: i32, resource: &str, how: &str) -> String {
 }
 
 /// What the peer says of the resource itself: `None` when it does not have it up, or why it did
-/// not say anything. `own` are the volumes that DRBD asks about, and `host` is what this node is called.
-pub fn of_peer(
-    peer: &str,
-    said: &Result<Option<Resource>, String>,
-    own: &[OwnVolume],
-    host: &Known<String>,
-) -> Look {
+/// not say anything. `own` are the volumes that DRBD asks about.
+pub fn of_peer(peer: &str, said: &Result<Option<Resource>, String>, own: &[OwnVolume]) -> Look {
     let resource = match said {
         Err(why) => return Look::NoAnswer(format!("{peer} did not answer: {why}")),
         Ok(None) => return doubt(format!("{peer} does not have it up, and may bring it up as it was")),
@@ -105,9 +99,6 @@ pub fn of_peer(
         }
         Ok(Some(resource)) => resource,
     };
-    if let Some(other) = leads_elsewhere(resource, host) {
-        return doubt(format!("{peer} has its connection to {other} and not to this node"));
-    }
     match pairs(resource, own) {
         Ok(pairs) => of_volumes(peer, resource, &pairs),
         Err(why) => doubt(format!("{peer} {why}")),
@@ -189,17 +180,6 @@ fn has_lost_us(resource: &Resource) -> Option<bool> {
         [only] => lost(&only.state),
         _ => None,
     }
-}
-
-/// Where a connection of the peer leads that has a host name, and not this node's. DRBD 8.4 tells an
-/// address, or `peer` where it has forgotten that: they say nothing.
-fn leads_elsewhere<'a>(resource: &'a Resource, host: &Known<String>) -> Option<&'a str> {
-    let tells_no_name = |peer: &str| {
-        let bytes = peer.len() >= 16 && peer.bytes().all(|byte| byte.is_ascii_hexdigit());
-        peer == "peer" || bytes || peer.parse::<SocketAddr>().is_ok()
-    };
-    let mut peers = resource.connections.iter().map(|connection| connection.peer.as_str());
-    peers.find(|peer| !tells_no_name(peer) && host.value().is_none_or(|host| host != peer))
 }
 
 /// What stands against calling the data here the newest, by the generations of the peer's disks.

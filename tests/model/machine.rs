@@ -188,14 +188,13 @@ impl Machine {
         // That they cannot be read allows the most: the peer's alone decide then.
         let generations = Known::Is(None);
         let own = OwnVolume { number: VOLUME, generations };
-        let judged =
-            match of_peer("b", &said.ok_or("no route to host".into()), &[own], &Known::Is("a".into())) {
-                Look::Final(Established(code, _)) => Judged::Fact(code),
-                Look::MayBeOutdated(_) => Judged::MayOutdate,
-                Look::Final(InDoubt(_) | PeerHasMore(_)) | Look::NoAnswer(_) | Look::StillConnected(_) => {
-                    Judged::InDoubt
-                }
-            };
+        let judged = match of_peer("b", &said.ok_or("no route to host".into()), &[own]) {
+            Look::Final(Established(code, _)) => Judged::Fact(code),
+            Look::MayBeOutdated(_) => Judged::MayOutdate,
+            Look::Final(InDoubt(_) | PeerHasMore(_)) | Look::NoAnswer(_) | Look::StillConnected(_) => {
+                Judged::InDoubt
+            }
+        };
         self.memory().judged.insert(peer, judged);
         judged
     }
