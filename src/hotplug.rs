@@ -24,6 +24,11 @@ const REST: Duration = Duration::from_secs(3);
 /// (drbd_nl.c, drbd_set_role). Before Xen 4.6 that is more than all the time, and nothing is waited for.
 const REST_FOR_FENCING: Duration = Duration::from_secs(10);
 
+/// How much longer the second of two nodes waits for its peer. When both promote in the same moment,
+/// each one's outdate-command waits in the other's promotion (DRBD's state mutex), until neither has
+/// time left. Within this time the first has outdated the second.
+const SECOND_TURN: Duration = Duration::from_secs(3);
+
 /// What came of one event.
 struct Handled {
     verdict: Verdict,
@@ -105,7 +110,7 @@ fn judge(
             facts.at_source = at_source.get_or_insert_with(ask).clone();
         }
         let verdict = rules::evaluate(&facts, settings);
-        let until = until.passed(&verdict);
+        let until = until.passed(&verdict, turn(&facts));
         let wait = event.action == Action::Add && until.is_some_and(|until| until.remaining().is_ok());
         if !wait || host.pause(pause).is_err() {
             return (facts, verdict);
@@ -122,6 +127,29 @@ struct Until {
     connected: Deadline,
     /// For the peer, without which DRBD asks the fence-peer handler.
     fenced: Deadline,
+    /// The same on the node that takes the second turn.
+    fenced_second: Deadline,
+}
+
+/// Which of two nodes that have lost each other asks DRBD for its promotion first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    First,
+    Second,
+}
+
+/// The second turn is that of the node whose name comes after its peer's. Where drbd.conf does not name
+/// the peer, both take the first.
+fn turn(facts: &Facts) -> Turn {
+    let connections = facts.resource.value().and_then(Option::as_ref).map(|resource| &resource.connections);
+    let mut lost = connections.into_iter().flatten().filter(|connection| !connection.is_connected());
+    let own = facts.node.host.value();
+    // An address has a colon, and a host name has none.
+    let is_before = |peer: &str| !peer.contains(':') && own.is_some_and(|own| peer < own.as_str());
+    match lost.any(|connection| is_before(&connection.peer)) {
+        true => Turn::Second,
+        false => Turn::First,
+    }
 }
 
 impl Until {
@@ -131,16 +159,20 @@ impl Until {
             soon: latest.at_most(settings.healing()),
             connected: latest.at_most(settings.connecting()),
             fenced: deadline.earlier_by(REST_FOR_FENCING).at_most(settings.connecting()),
+            fenced_second: deadline
+                .earlier_by(REST_FOR_FENCING.saturating_sub(SECOND_TURN))
+                .at_most(settings.connecting() + SECOND_TURN),
         }
     }
 
     /// Until when to wait for everything that this verdict waits for; `None` where it waits for nothing.
-    fn passed(&self, verdict: &Verdict) -> Option<Deadline> {
-        match (verdict.heals(), verdict.allows()) {
-            (Heals::Never, _) => None,
-            (Heals::Soon, _) => Some(self.soon),
-            (Heals::Connecting, false) => Some(self.connected),
-            (Heals::Connecting, true) => Some(self.fenced),
+    fn passed(&self, verdict: &Verdict, turn: Turn) -> Option<Deadline> {
+        match (verdict.heals(), verdict.allows(), turn) {
+            (Heals::Never, ..) => None,
+            (Heals::Soon, ..) => Some(self.soon),
+            (Heals::Connecting, false, _) => Some(self.connected),
+            (Heals::Connecting, true, Turn::First) => Some(self.fenced),
+            (Heals::Connecting, true, Turn::Second) => Some(self.fenced_second),
         }
     }
 }
@@ -257,12 +289,28 @@ mod tests {
     #[test]
     fn waiting_for_the_peer_leaves_the_handler_its_time() {
         let settings = Settings::parse("/x", "connecting-seconds = 20\n").unwrap();
-        for (version, waits) in [((4, 17), 14), ((4, 5), 0)] {
+        for (version, first, second) in [((4, 17), 14, 17), ((4, 5), 0, 0)] {
             let (work, _) = patience(&Known::Is(version));
-            let left = Until::new(Deadline::after(work), &settings).fenced.remaining().unwrap_or_default();
-            let waits = Duration::from_secs(waits);
-            assert!(left <= waits && left + Duration::from_secs(1) >= waits, "{version:?}: {left:?}");
+            let until = Until::new(Deadline::after(work), &settings);
+            for (deadline, waits) in [(until.fenced, first), (until.fenced_second, second)] {
+                let (left, waits) = (deadline.remaining().unwrap_or_default(), Duration::from_secs(waits));
+                assert!(left <= waits && left + Duration::from_secs(1) >= waits, "{version:?}: {left:?}");
+            }
         }
+    }
+
+    #[test]
+    fn of_two_nodes_one_takes_the_second_turn() {
+        let between = |own: &str, peer: &str| {
+            let mut facts = crate::rules::tests::good();
+            facts.node.host = Known::Is(own.into());
+            let Known::Is(Some(resource)) = &mut facts.resource else { panic!("no resource") };
+            resource.connections[0].peer = peer.into();
+            resource.connections[0].state = crate::facts::ConnectionState::Connecting;
+            turn(&facts) == Turn::Second
+        };
+        assert!(!between("a", "b") && between("b", "a"));
+        assert!(!between("b", "10.0.0.1:7789"), "the peer has no name");
     }
 
     #[test]
