@@ -292,6 +292,9 @@ impl Machine {
         };
         let incoming = view.backend.as_ref().is_some_and(|own| own.name == Name::Incoming);
         facts.receiving = Known::Is(incoming || self.mutant == Some(Mutant::OpensForAnybody));
+        // The guest has one disk line.
+        facts.own_targets =
+            facts.target.clone().map_or_else(Known::Unknown, |target| Known::Is(vec![target]));
         if let Some(ToldId(number)) = view.at_source {
             facts.at_source = self.memory().told[usize::from(number)].clone();
         }
