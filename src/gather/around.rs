@@ -15,15 +15,15 @@ pub struct Around {
     pub(super) vbds: Known<Vec<Vbd>>,
     /// The devices below all resources, where all were looked at.
     devices: Option<Devices>,
-    /// The block devices that qemu serves to guests, once they were asked for.
-    qdisks: OnceCell<Known<Vec<lower_users::Opened>>>,
+    /// The block devices that guests have, once they were asked for.
+    opened: OnceCell<Known<lower_users::AllOpened>>,
 }
 
 impl Around {
     /// For one resource, whose devices are looked at with it.
     pub fn look(host: &Host) -> Around {
         let vbds = Known::from(host.timed("sharing", || sharing::vbds(host)));
-        Around { major: Known::from(super::major(host)), vbds, devices: None, qdisks: OnceCell::new() }
+        Around { major: Known::from(super::major(host)), vbds, devices: None, opened: OnceCell::new() }
     }
 
     /// For all `resources`. Fills in what each volume's data and meta data lie on.
@@ -37,10 +37,14 @@ impl Around {
         self.devices.as_ref()
     }
 
-    /// The block devices that qemu serves to guests.
-    pub(super) fn qdisks(&self, host: &Host) -> Result<&[lower_users::Opened]> {
-        match self.qdisks.get_or_init(|| Known::from(lower_users::qdisks(host))) {
-            Known::Is(qdisks) => Ok(qdisks),
+    /// The block devices that guests have.
+    pub(super) fn opened(&self, host: &Host) -> Result<&lower_users::AllOpened> {
+        let read = || match &self.vbds {
+            Known::Is(vbds) => Known::from(lower_users::AllOpened::read(host, vbds, &self.major)),
+            Known::Unknown(why) => Known::Unknown(why.clone()),
+        };
+        match self.opened.get_or_init(read) {
+            Known::Is(opened) => Ok(opened),
             Known::Unknown(why) => Err(anyhow!("{why}")),
         }
     }

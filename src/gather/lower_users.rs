@@ -9,10 +9,10 @@ use super::sharing::{numbers, unseen};
 use super::storage::{Lookup, sysfs};
 use super::vbd::{BACKENDS, Presence, presence, text};
 use crate::facts::storage::{DeviceKind, stacks};
-use crate::facts::{DiskState, Facts, Known, LowerUser, PhysicalDevice, Volume};
+use crate::facts::{DiskState, Facts, Known, LowerUser, PhysicalDevice, Vbd, Volume};
 use crate::host::{Host, device};
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Where the toolstack writes which disks qemu serves.
 pub(super) const QDISKS: &str = "/local/domain/0/backend/qdisk";
@@ -32,30 +32,86 @@ pub struct Opened {
     is_listed: bool,
 }
 
+/// The block devices that guests have, read once for all resources.
+pub struct AllOpened {
+    by_number: HashMap<Number, Vec<Opened>>,
+    /// Those that are loop devices, by the number of the device that the loop device stands on.
+    by_backing: HashMap<Number, Vec<(Opened, String)>>,
+    /// The domains with a device that only the kernel lists.
+    unseen: Vec<u32>,
+    /// Whether all of them are DRBD's.
+    drbd_only: bool,
+    /// Why it is not known of a loop device what it stands on.
+    unknown: Option<String>,
+}
+
+/// Major and minor.
+type Number = (u32, u32);
+
+impl AllOpened {
+    pub(super) fn read(host: &Host, vbds: &[Vbd], major: &Known<u32>) -> Result<AllOpened> {
+        let is_drbd = |opened: &Opened| *major == Known::Is(opened.device.major);
+        let mut all: Vec<Opened> = vbds.iter().map(of_vbd).collect();
+        all.extend(qdisks(host)?);
+        let mut read = AllOpened {
+            by_number: HashMap::new(),
+            by_backing: HashMap::new(),
+            unseen: unseen(host, vbds)?,
+            drbd_only: all.iter().all(is_drbd),
+            unknown: None,
+        };
+        let lookup = Lookup::new(host);
+        for opened in all {
+            match backing(&lookup, opened.device) {
+                Ok(Some((name, number))) => {
+                    read.by_backing.entry(number).or_default().push((opened.clone(), name));
+                }
+                Ok(None) => {}
+                Err(_) if is_drbd(&opened) => {}
+                Err(error) => read.unknown = Some(format!("{error:#}")),
+            }
+            read.by_number.entry((opened.device.major, opened.device.minor)).or_default().push(opened);
+        }
+        Ok(read)
+    }
+
+    /// Whether no guest has another device than that of this number.
+    fn has_only(&self, own: Option<Number>) -> bool {
+        self.unseen.is_empty() && self.by_number.keys().all(|number| Some(*number) == own)
+    }
+
+    /// Those who have the device of this number, and what a message calls it for each.
+    fn of<'a>(&'a self, number: Number, name: &str) -> impl Iterator<Item = (&'a Opened, String)> {
+        let name = name.to_string();
+        let on_loops = self.by_backing.get(&number).into_iter().flatten();
+        let by_loop: Vec<_> =
+            on_loops.map(|(opened, on_it)| (opened, format!("{on_it}, a loop device on {name}"))).collect();
+        let direct = self.by_number.get(&number).into_iter().flatten();
+        direct.map(move |opened| (opened, name.clone())).chain(by_loop)
+    }
+}
+
 /// Every guest that has a device on which the named volume stands.
 pub fn look(host: &Host, around: &Around, facts: &Facts) -> Result<Vec<LowerUser>> {
-    let (Some(volume), Known::Is(vbds)) = (facts.volume(), &facts.vbds) else { return Ok(Vec::new()) };
+    let (Some(volume), Known::Is(_)) = (facts.volume(), &facts.vbds) else { return Ok(Vec::new()) };
     if volume.disk == DiskState::Diskless {
         return Ok(Vec::new());
     }
-    let is_drbd = |opened: &Opened| facts.major == Known::Is(opened.device.major);
-    let mut others: Vec<Opened> = vbds.iter().map(of_vbd).collect();
-    others.extend(around.qdisks(host)?.iter().cloned());
-    others.retain(|opened| !(is_drbd(opened) && opened.device.minor == volume.minor));
-    let unseen = unseen(host, vbds)?;
-    if others.is_empty() && unseen.is_empty() {
+    let all = around.opened(host)?;
+    let own = facts.major.value().map(|major| (*major, volume.minor));
+    if all.has_only(own) {
         return Ok(Vec::new());
     }
-    let mut lower = Lower::below(host, facts, volume, others.iter().all(is_drbd));
+    let lower = Lower::below(host, facts, volume, all.drbd_only);
     let gone = Presence { live: true, leaving: true };
-    let mut users: Vec<LowerUser> = unseen.into_iter().map(closing).collect();
-    for opened in others {
-        let Some(device) = lower.name_of(opened.device, is_drbd(&opened)) else { continue };
+    let mut users: Vec<LowerUser> = all.unseen.iter().copied().map(closing).collect();
+    let below = lower.names.iter().filter(|(number, _)| Some(**number) != own);
+    for (opened, device) in below.flat_map(|(number, name)| all.of(*number, name)) {
         let found = presence(host.xenstore()?, &opened.backend)?.or(opened.is_listed.then_some(gone));
         let Some(Presence { live, leaving }) = found else { continue };
         users.push(LowerUser { domid: opened.domid, device: Known::Is(device), live, leaving });
     }
-    match lower.unknown {
+    match lower.unknown.as_ref().or(all.unknown.as_ref()) {
         Some(why) if !users.iter().any(|user| user.live) => bail!("{why}"),
         _ => Ok(users),
     }
@@ -67,14 +123,14 @@ fn closing(domid: u32) -> LowerUser {
     LowerUser { domid, device: Known::Unknown(why), live: true, leaving: true }
 }
 
-fn of_vbd(vbd: &crate::facts::Vbd) -> Opened {
+fn of_vbd(vbd: &Vbd) -> Opened {
     let backend = format!("{BACKENDS}/{}/{}", vbd.domid, vbd.devid);
     Opened { domid: vbd.domid, backend, device: vbd.device, is_listed: vbd.inode.is_some() }
 }
 
 /// Every block device that qemu serves to a guest. `params` is `FORMAT:PATH` there (libxl_device.c,
 /// libxl__device_disk_string_of_format).
-pub fn qdisks(host: &Host) -> Result<Vec<Opened>> {
+fn qdisks(host: &Host) -> Result<Vec<Opened>> {
     let xenstore = host.xenstore()?;
     let mut opened = Vec::new();
     for domid in numbers(xenstore.directory(QDISKS)?) {
@@ -104,21 +160,20 @@ fn number_at(host: &Host, path: &str) -> Result<Option<PhysicalDevice>> {
 }
 
 /// The devices below the volume, and their partitions.
-struct Lower<'a> {
-    lookup: Lookup<'a>,
+struct Lower {
     /// What a message calls each device.
-    names: BTreeMap<(u32, u32), String>,
+    names: BTreeMap<Number, String>,
     unknown: Option<String>,
 }
 
-impl<'a> Lower<'a> {
+impl Lower {
     /// Where guests have DRBD devices only, the number of another device need not be known.
-    fn below(host: &'a Host, facts: &Facts, volume: &Volume, drbd_only: bool) -> Lower<'a> {
+    fn below(host: &Host, facts: &Facts, volume: &Volume, drbd_only: bool) -> Lower {
         let parts = [&volume.data, &volume.meta];
         let roots: Vec<&str> = parts.into_iter().filter_map(Known::value).map(String::as_str).collect();
         let walk = stacks(&facts.devices, &roots);
         let unknown = parts.into_iter().find_map(reason).or(walk.unknown);
-        let mut lower = Lower { lookup: Lookup::new(host), names: BTreeMap::new(), unknown };
+        let mut lower = Lower { names: BTreeMap::new(), unknown };
         for (name, device) in &walk.found {
             if device.number.value().is_some() || !drbd_only || device.kind == DeviceKind::Drbd {
                 lower.add(&device.number, (*name).to_string());
@@ -146,39 +201,23 @@ impl<'a> Lower<'a> {
             Known::Unknown(why) => self.unknown = Some(why.clone()),
         }
     }
+}
 
-    /// What a message calls the device, where it is one of these or a loop device on one.
-    fn name_of(&mut self, device: PhysicalDevice, is_drbd: bool) -> Option<String> {
-        let number = (device.major, device.minor);
-        if let Some(name) = self.names.get(&number) {
-            return Some(name.clone());
-        }
-        if !MAYBE_LOOPS.contains(&device.major) {
-            return None;
-        }
-        match self.loop_on(device) {
-            Ok(found) => found,
-            Err(_) if is_drbd => None,
-            Err(error) => {
-                self.unknown = Some(format!("{error:#}"));
-                None
-            }
-        }
+/// The name of the device and the number of the one that it stands on, where it is a loop device on another.
+fn backing(lookup: &Lookup, device: PhysicalDevice) -> Result<Option<(String, Number)>> {
+    if !MAYBE_LOOPS.contains(&device.major) {
+        return Ok(None);
     }
-
-    fn loop_on(&self, device: PhysicalDevice) -> Result<Option<String>> {
-        let host = self.lookup.host;
-        let name = self.lookup.by_number(&format!("{}:{}", device.major, device.minor))?;
-        let place = sysfs::find(host, &name).with_context(|| format!("sysfs has no {name}"))?;
-        let disk = place.disk.as_deref().unwrap_or(&name);
-        if !disk.starts_with("loop") {
-            return Ok(None);
-        }
-        let file = host.read_optional(&format!("/sys/block/{disk}/loop/backing_file"))?;
-        let Some(number) = number_at(host, &file.unwrap_or_default())? else { return Ok(None) };
-        let below = self.names.get(&(number.major, number.minor));
-        Ok(below.map(|below| format!("{name}, a loop device on {below}")))
+    let host = lookup.host;
+    let name = lookup.by_number(&format!("{}:{}", device.major, device.minor))?;
+    let place = sysfs::find(host, &name).with_context(|| format!("sysfs has no {name}"))?;
+    let disk = place.disk.as_deref().unwrap_or(&name);
+    if !disk.starts_with("loop") {
+        return Ok(None);
     }
+    let file = host.read_optional(&format!("/sys/block/{disk}/loop/backing_file"))?;
+    let number = number_at(host, &file.unwrap_or_default())?;
+    Ok(number.map(|number| (name, (number.major, number.minor))))
 }
 
 fn reason<T>(known: &Known<T>) -> Option<String> {
