@@ -384,9 +384,19 @@ fn a_peer_that_has_written_alone_is_never_outdated() {
         for settings in [PEER, &assumed] {
             node.settings(settings);
             for disk in ["UpToDate", "Consistent", "Outdated", "Inconsistent"] {
-                let said =
-                    asked(&node, &with(&facts, "Secondary", disk), 1, "b has written without this node");
-                for words in ["is not known", "block-drbd check r0", "bitmap 215C47A0B39CA630"] {
+                let said = asked(
+                    &node,
+                    &with(&facts, "Secondary", disk),
+                    1,
+                    "b has newer data, it has written without this node",
+                );
+                for words in [
+                    "drbdadm connect r0",
+                    "start the guest on b",
+                    "is not known",
+                    "block-drbd check r0",
+                    "bitmap 215C47A0B39CA630",
+                ] {
                     assert!(said.err.contains(words), "{words}: {said:?}");
                 }
                 node.logged_with(

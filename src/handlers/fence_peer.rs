@@ -201,7 +201,7 @@ fn of_generations(peer: &str, resource: &str, pairs: &[Pair]) -> Option<Judged> 
             "{peer} has the newer data, it has written without this node ({shown}); start the guest on {peer}, or let a resync bring the data here first, {connect}"
         ),
         Standing::PeerWroteAtLeast => format!(
-            "{peer} has written without this node ({shown}), and whether this node has written too is not known; start the guest on neither until that is known, run: block-drbd check {resource}"
+            "{peer} has newer data, it has written without this node ({shown}); connect first, {connect}; or start the guest on {peer}, unless this node has written too, which is not known here, see: block-drbd check {resource}"
         ),
         Standing::BothWroteAlone => format!(
             "split brain: this node and {peer} have both written without the other ({shown}); start the guest on neither and decide which copy stays, see: man drbdadm, connect --discard-my-data"

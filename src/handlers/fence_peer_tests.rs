@@ -169,7 +169,7 @@ fn whose_data_is_newer_the_generations_tell() {
         (told(SAME, 0), here(ALONE, SAME), ["3", "4", "o"], ""),
         (told(SAME | 1, 0), here(ALONE | 1, SAME), ["3", "4", "o"], ""),
         (told(ALONE, SAME), here(SAME, 0), ["-1"; 3], "b has the newer data"),
-        (told(ALONE, SAME), unread(), ["-1"; 3], "b has written without this node"),
+        (told(ALONE, SAME), unread(), ["-1"; 3], "b has newer data, it has written without this node"),
         (told(SAME, 0), Known::Unknown("x".into()), ["1"; 3], "the generations of volume 0 here: x"),
         (told(ALONE, SAME), here(0x30, SAME), ["-1"; 3], "split brain"),
         (told(ALONE, 0), here(SAME, 0), ["-1"; 3], "whether b has newer data is not certain"),
